@@ -175,8 +175,8 @@ class TranslateData(Data):
     )
     long_lines: Literal["refuse", "leave_out"] = Field(
         "refuse",
-        description="What to do with a pair that has a line longer than max_length. leave_out: it is left out of the "
-        "training part and counted; in the other parts it is still refused.",
+        description="What to do with a pair that has a line longer than max_length. leave_out: it is left out of "
+        "data.path, which is said; in files of their own for validation and test it is still refused.",
     )
     translated: int = Field(
         1_000,

@@ -97,7 +97,12 @@ DATA = {
     "no such column": ("column-not-in-file", "a.csv", {"a.csv": table(ROWS, ("de", "english"))}, TABLE),
     "a column twice": ("column-occurs-twice", "a.csv:1", {"a.csv": table(ROWS, ("de", "de"))}, TABLE),
     "a field too many": ("too-many-or-few-fields", "a.csv:4", {"a.csv": table(changed(ROWS, at_2="a,b,c"))}, TABLE),
-    "a quote that is never closed": ("table-unreadable", "a.csv:41", {"a.csv": table(changed(ROWS, at_39='"a,b'))}, TABLE),
+    "a quote that is never closed": (
+        "table-unreadable",
+        "a.csv:41",
+        {"a.csv": table(changed(ROWS, at_39='"a,b'))},
+        TABLE,
+    ),
     "an empty field": ("side-empty", "a.csv:3", {"a.csv": table(changed(ROWS, at_1='"",word'))}, TABLE),
     "a table without rows": ("no-rows", "a.csv", {"a.csv": table([])}, TABLE),
 }
@@ -107,14 +112,17 @@ SPECS = {
     "no targets": ("no-targets", SPEC.replace("  target_path: a.en\n", "")),
     "columns and a second file": ("columns-and-target-path", SPEC.replace("units:", "source: de\n  units:")),
     "one column": ("field-missing", TABLE.replace("  target: en\n", "")),
-    "one column twice": ("column-twice-in-a-role|column-of-two-roles", TABLE.replace("target: en", "target: de")),
+    "one column twice": ("column-of-two-roles", TABLE.replace("target: en", "target: de")),
     "a part without file or share": ("part-missing", SPEC.replace("validation: 0.2, ", "")),
     "a part with file and share": ("share-and-file", OWN.replace("0.2}", "0.2, test: 0.1}")),
     "targets without sources": ("target-without-source", OWN.replace("  test_path: t.de\n", "")),
     "shares of all": ("nothing-to-train", SPEC.replace("test: 0.2", "test: 0.8")),
     "a share of more than all": ("out-of-bounds", SPEC.replace("test: 0.2", "test: 1.2")),
     "generated pairs and files": ("generated-and-files", DATES.replace("units:", "path: a.de\n  units:")),
-    "generated pairs without sizes": ("field-missing", DATES.replace("  sizes: {train: 40, validation: 10, test: 10}\n", "")),
+    "generated pairs without sizes": (
+        "field-missing",
+        DATES.replace("  sizes: {train: 40, validation: 10, test: 10}\n", ""),
+    ),
     "sizes of files": ("sizes-of-files", SPEC.replace("units:", "sizes: {train: 4, validation: 1, test: 1}\n  units:")),
     "an unknown generator": ("not-one-of", DATES.replace("dates", "numbers")),
     "unknown units": ("not-one-of", SPEC.replace("characters", "letters")),
@@ -136,7 +144,7 @@ SPECS = {
         SPEC + "search: {n_trials: 2, space: {training.label_smoothing: {type: float, low: 0.0, high: 0.2}}}\n",
     ),
     "an unknown metric": (
-        "unknown-metric|not-a-metric",
+        "unknown-metric",
         SPEC + "search: {n_trials: 2, metric: val/rouge, space: {model.hidden_size: {type: int, low: 4, high: 8}}}\n",
     ),
 }
@@ -156,7 +164,7 @@ def refused(sweep, folder, code):
     assert answer.code == 2, answer
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     errors = json.loads(answer.out)["errors"]
-    assert {each["code"] for each in errors} & {*code.split("|")}, errors
+    assert code in {each["code"] for each in errors}, errors
     assert all(each["mend"] for each in errors)
     return errors
 
@@ -166,7 +174,7 @@ def test_wrong_data_are_refused_and_their_line_is_named(folder, sweep, what):
     code, place, files, spec = DATA[what]
     put(folder, files, spec)
     told = refused(sweep, folder, code)
-    assert any(each["place"].endswith(place) for each in told if each["code"] == code), told
+    assert any((each["within"] or each["place"]).endswith(place) for each in told if each["code"] == code), told
 
 
 @pytest.mark.parametrize("what", SPECS)

@@ -112,12 +112,13 @@ def recognise(files: Sequence[GivenFile]) -> Recognition:
 
 
 def _sentence_columns(file: GivenFile) -> list[str]:
-    """Return the columns of sentences: texts of several words, most of them different; [] beside other numbers."""
+    """Return the columns of sentences: texts of several words, most of them different; [] beside numbers and times."""
     found = list[str]()
     for column in file.columns:
         values = file.raw.column(column.name)
-        if column.kind == "number" and len(values.unique()) < len(values):
-            return []  # numbers that repeat are something to learn, and not the number of a row
+        is_number_of_row = pa.types.is_integer(values.type) and len(values.unique()) == len(values)
+        if column.kind == "time" or (column.kind == "number" and not is_number_of_row):
+            return []  # something to learn
         if column.kind != "other" or not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
             continue
         texts = [each for each in values.drop_null().slice(0, SAMPLE).to_pylist() if each.strip()]
@@ -226,7 +227,11 @@ def _data(
 def _units_why(chosen: Choice) -> str:
     source, target = chosen.usual
     told = f"a usual source has {source:.0f} characters, a usual target {target:.0f}"
-    return f"{told}: short enough to be read letter by letter" if chosen.units == "characters" else f"{told}; pieces of words, by byte-pair encoding"
+    return (
+        f"{told}: short enough to be read letter by letter"
+        if chosen.units == "characters"
+        else f"{told}; pieces of words, by byte-pair encoding"
+    )
 
 
 def _model(chosen: Choice) -> Iterator[Line | Remark]:

@@ -15,7 +15,7 @@ from lstm.judging.translate import Answers, Likelihoods, answered, metrics, sent
 REFERENCES = [
     "A man in an orange hat, starring at something.",
     "The girl (in a karate uniform) isn't breaking 2,5 sticks!",
-    "Straße und Übermut – «ja»",
+    "Straße und Übermut \u2013 «ja»",
     "one",
     "I",
     "the the the cat",
@@ -74,9 +74,9 @@ def test_a_part_is_judged_by_all_its_sentences_and_by_those_that_are_translated(
     nats, units = np.array([4.0, 2.0, 6.0]), np.array([3, 2, 5])
     references = ["Ab c", "d", "EFGH"]
     answers = Answers(np.array([0, 2]), ["Ab c", "efgh"])
-    found = sentences("trial 3", "validation", references, answers, Likelihoods(nats, units))
+    found = sentences("trial 3", "validation", references, answers, Likelihoods(nats, units, np.array([0.0, 1.0, 0.0])))
     assert found.metrics["loss"] == pytest.approx(12 / 10)
-    assert found.metrics["character_nats"] == pytest.approx(12 / (5 + 2 + 5))
+    assert found.metrics["character_nats"] == pytest.approx(13 / (5 + 2 + 5))  # spelling what the units lack counts
     assert found.metrics["exact_match"] == pytest.approx(1 / 2)  # of two, not of three
     assert found.metrics == {name: found.items.mean(name) for name in found.metrics}
     both = metrics(["Ab c", "efgh"], ["Ab c", "EFGH"])

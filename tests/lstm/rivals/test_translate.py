@@ -12,7 +12,14 @@ from lstm.rivals import translate
 from lstm.rivals.translate import RIVALS, best_words, model_1, nearest, translated, words
 
 ONE = {"der": "the", "ein": "a", "hund": "dog", "mann": "man", "läuft": "runs", "schläft": "sleeps", "sieht": "sees"}
-GERMAN = ["der hund läuft", "der mann läuft", "ein hund läuft", "ein mann schläft", "der hund schläft", "ein mann sieht"]
+GERMAN = [
+    "der hund läuft",
+    "der mann läuft",
+    "ein hund läuft",
+    "ein mann schläft",
+    "der hund schläft",
+    "ein mann sieht",
+]
 TRAIN = [(f"{text}.", " ".join(ONE[word] for word in text.split()) + ".") for text in GERMAN]
 JUDGED = [TRAIN[0], ("ein hund sieht.", "a dog sees.")]
 
@@ -76,9 +83,9 @@ def test_model_1_is_the_plain_loop_of_brown_and_others():
         likely = defaultdict(float, {(one, two): count / totals[one] for (one, two), count in counts.items()})
     (one, names), (two, others) = (translate._numbered(side) for side in (sources, targets))
     keys, found = model_1(one, two, len(others))
-    assert {(names[k // len(others)], others[k % len(others)]): p for k, p in zip(keys.tolist(), found, strict=True)} == {
-        pair: pytest.approx(chance) for pair, chance in likely.items()
-    }
+    assert {
+        (names[k // len(others)], others[k % len(others)]): p for k, p in zip(keys.tolist(), found, strict=True)
+    } == {pair: pytest.approx(chance) for pair, chance in likely.items()}
 
 
 def test_each_word_has_its_translation_and_a_full_stop_is_one():

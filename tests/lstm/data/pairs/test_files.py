@@ -197,7 +197,6 @@ def test_lines_at_places_are_those_lines():
 @pytest.mark.faults
 def test_a_million_pairs_need_little_more_memory_than_their_files():
     """In a process of its own: the largest resident set while the files are read, above that of an empty reading."""
-    import os
     import subprocess
     import sys
 
@@ -213,4 +212,4 @@ def test_a_million_pairs_need_little_more_memory_than_their_files():
     answer = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     used, count = map(int, answer.split())
     assert count == 980_000
-    assert used < 6 * (os.path.getsize("a.de") + os.path.getsize("a.en"))
+    assert used < 6 * (files.Path("a.de").stat().st_size + files.Path("a.en").stat().st_size)
