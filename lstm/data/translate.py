@@ -1,5 +1,7 @@
 """The data of the task `translate`: pairs of sentences, and the units of a configuration."""
 
+import hashlib
+import itertools
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from lstm.config.translate import PairFiles, TranslateData
-from lstm.data.dataset import Facts, Part
+from lstm.data.dataset import Before, Facts, Part, Whole
 from lstm.data.pairs import dates, files, vocabulary
 from lstm.data.pairs.numbered import NumberedPairs, numbered
 from lstm.data.pairs.pairs import Lines, PairParts, Pairs
@@ -120,6 +122,32 @@ def load(section: TranslateData, location: PairFiles) -> Translations:
     found = files.read(section, location) if section.generate is None else generated(section)
     sizes = {f"{part}_pairs": len(pairs) for part, pairs in found.parts.items()}
     return Translations(found.parts, found.fingerprint, found.doubts, reading=sizes).read(section)
+
+
+def load_all(section: TranslateData, location: PairFiles, before: Before) -> Whole:
+    """Read all pairs as the training part. Newer ones may follow those of a file that the sweep has seen.
+
+    Raises:
+        BadInput: a file is wrong, the pairs are generated, or the old ones are others or are not known.
+    """
+    if section.generate is not None:
+        raise refused("refit-of-generated-data", "data")
+    found = files.read(section, location)
+    counts: dict[Part, int] = {part: len(pairs) for part, pairs in found.parts.items()}
+    begun: dict[Part, int] = {part: int(before.reading.get(f"{part}_pairs", counts[part])) for part in counts}
+    old = found if begun == counts else files.read(section, location, begun)
+    if old.fingerprint != before.fingerprint:
+        code = "old-rows-changed" if before.reading else "old-rows-unknown"
+        raise refused(code, "data", at=str(location.path), count=sum(begun.values()), unit="pairs")
+    sides = (
+        Lines(itertools.chain.from_iterable(getattr(pairs, side) for pairs in found.parts.values()))
+        for side in ("sources", "targets")
+    )
+    sources, targets = sides
+    every, none = Pairs(sources, targets), Pairs((), ())
+    digest = hashlib.sha256(sources.digest() + targets.digest()).hexdigest()
+    data = Translations({"train": every, "validation": none, "test": none}, digest, found.doubts).read(section)
+    return Whole(data, "pairs", len(every), len(every) - sum(begun.values()))
 
 
 def generated(section: TranslateData) -> PairParts:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from lstm.config.translate import PairFiles, TranslateData
 from lstm.config.trial import TrialConfig
+from lstm.data.dataset import Before, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
+from lstm.records.errors import refused
 from lstm.records.figures import TranslatedLines
 from lstm.records.objective import Metric
 from lstm.tasks.base import Feed, Task
@@ -69,6 +71,16 @@ class Translate(Task["Translations", "TranslateFacts"]):
         from lstm.data import translate
 
         return translate.load(config.data_as(TranslateData), location)
+
+    def load_all(
+        self, config: TrialConfig, location: PairFiles, reach: int, before: Before, until: str | None
+    ) -> Whole:
+        """Read the pairs of all parts."""
+        from lstm.data import translate
+
+        if until is not None:
+            raise refused("flag-of-another-task", at=f"--until {until}", task=config.task)
+        return translate.load_all(config.data_as(TranslateData), location, before)
 
     def as_read(self, data: "Translations", config: TrialConfig) -> "Translations":
         """Return the pairs as the units of the configuration, which may be searched."""

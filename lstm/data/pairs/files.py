@@ -1,7 +1,7 @@
 """Reads pairs of sentences from files: the parts, by files of their own or by shares, and what is wrong, by line."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ SAME = 0.1  # share of the pairs with equal sides from which that is likely a mi
 Both = tuple[Side, Side]
 
 
-def read(section: TranslateData, location: PairFiles) -> PairParts:
+def read(section: TranslateData, location: PairFiles, begun: Mapping[Part, int] | None = None) -> PairParts:
     """Read the pairs of all parts.
+
+    With `begun`, only the first pairs of each file are taken: as many as those parts had when a sweep was begun.
 
     A pair whose two sides are both empty is left out, and said. Pairs with the same source come into the same part when
     parts are shares of one file, so that no source of the test part was trained on.
@@ -36,11 +38,15 @@ def read(section: TranslateData, location: PairFiles) -> PairParts:
     whole, doubts = _both(section, location, "path", "target_path")
     whole, told = _complete(whole, section, is_trained_on=True)
     doubts += told
+    own = [part for part, (path, _) in PARTS.items() if getattr(location, path) is not None]
+    if begun is not None:
+        whole = _first(whole, sum(count for part, count in begun.items() if part not in own))
     parts: dict[Part, Both] = {}
     for part, (path, target_path) in PARTS.items():
         if getattr(location, path) is not None:
             found, notes = _both(section, location, path, target_path)
             found, told = _complete(found, section, is_trained_on=False)
+            found = found if begun is None else _first(found, begun[part])  # type: ignore[index] # as below
             parts |= {part: found}  # type: ignore[dict-item] # PARTS has the names of parts
             doubts += [*notes, *told]
             if are_swapped([side.lines for side in whole], [side.lines for side in found]):
@@ -53,6 +59,12 @@ def read(section: TranslateData, location: PairFiles) -> PairParts:
         for side in parts[name]:
             digest.update(side.lines.digest())
     return PairParts(pairs, digest.hexdigest(), tuple(doubts))
+
+
+def _first(both: Both, count: int) -> Both:
+    """Return the first pairs; all of them if there are fewer."""
+    places = np.arange(min(count, len(both[0].lines)))
+    return both[0].at(places), both[1].at(places)
 
 
 def sources(path: Path, section: TranslateData) -> Sequence[str]:

@@ -7,6 +7,7 @@ import torch
 from lstm.checkpoint import Checkpoint, dumps, loads
 from lstm.config.translate import PairFiles, TranslateData, TranslateModel, TranslateTraining
 from lstm.config.trial import TrialConfig, faults
+from lstm.data.dataset import Before
 from lstm.data.pairs.vocabulary import UNKNOWN
 from lstm.diagnostics.reliability import reliability
 from lstm.diagnostics.response import delay
@@ -207,3 +208,39 @@ def test_probes_measure_the_source_side(dates, trained):
 def test_what_does_nothing_or_does_not_fit_is_a_fault(model, code):
     config = trial()
     assert [each.code for each in faults(config.data, TranslateModel(**model), config.training)] == [code]
+
+
+class TestRefit:
+    PAIRS = tuple((f"wort {n}", f"word {n}") for n in range(60))
+
+    def write(self, folder, pairs):
+        for name, side in (("a.de", 0), ("a.en", 1)):
+            (folder / name).write_text("".join(f"{pair[side]}\n" for pair in pairs))
+        return PairFiles(path=str(folder / "a.de"), target_path=str(folder / "a.en"))
+
+    @pytest.fixture
+    def config(self):
+        return trial(generate=None, sizes=None, split={"validation": 0.2, "test": 0.2})
+
+    def begun(self, config, location):
+        data = tasks.load(config, location)
+        return Before(data.fingerprint, data.reading)
+
+    def test_all_pairs_are_trained_on_also_newer_ones(self, config, tmp_path):
+        before = self.begun(config, self.write(tmp_path, self.PAIRS))
+        location = self.write(tmp_path, [*self.PAIRS, ("neu é", "new é")])
+        whole = tasks.load_all(config, location, 0, before)
+        assert (whole.count, whole.new, whole.unit) == (61, 1, "pairs")
+        assert sorted(whole.data.parts["train"].targets) == sorted([pair[1] for pair in self.PAIRS] + ["new é"])
+        assert "é" in whole.data.facts.target.symbols
+        assert Run(config, whole.data, "cpu", final=1).next_epoch().stop == "max_epochs"
+
+    def test_other_old_pairs_are_refused(self, config, tmp_path):
+        before = self.begun(config, self.write(tmp_path, self.PAIRS))
+        for pairs in ([("anders", "other"), *self.PAIRS[1:]], self.PAIRS[:-1]):
+            with pytest.raises(BadInput, match="not the first of the file any more"):
+                tasks.load_all(config, self.write(tmp_path, pairs), 0, before)
+
+    def test_generated_pairs_have_no_refit(self, dates):
+        with pytest.raises(BadInput, match="generated"):
+            tasks.load_all(trial(), PairFiles(), 0, Before(dates.fingerprint, dates.reading))
