@@ -35,6 +35,7 @@ class TranslateFacts(Facts):
 class Reading:
     """The pairs of all parts as the units of a configuration."""
 
+    key: tuple[Any, ...]  # the pairs' fingerprint, and what of the configuration decides the units
     facts: TranslateFacts
     parts: Mapping[Part, NumberedPairs]
 
@@ -91,15 +92,17 @@ _READ: "OrderedDict[tuple[Any, ...], Reading]" = OrderedDict()
 def _reading(data: Translations, section: TranslateData) -> Reading:
     """Return the units of a configuration; the last ones are kept, because trials and their judging ask again."""
     key = (data.fingerprint, section.units, section.pieces, section.shared_vocabulary)
+    if data.units is not None and data.units.key == key:  # as in a worker, which got the data with their units
+        return data.units
     if key not in _READ:
-        _READ[key] = _read(data, section)
+        _READ[key] = _read(data, section, key)
         while len(_READ) > KEPT:
             _READ.popitem(last=False)
     _READ.move_to_end(key)
     return _READ[key]
 
 
-def _read(data: Translations, section: TranslateData) -> Reading:
+def _read(data: Translations, section: TranslateData, key: tuple[Any, ...]) -> Reading:
     trained = data.parts["train"]
     sides = (
         ([trained.sources, trained.targets],) if section.shared_vocabulary else ([trained.sources], [trained.targets])
@@ -110,7 +113,7 @@ def _read(data: Translations, section: TranslateData) -> Reading:
     sources, targets = (side.lengths for side in (parts["train"].sources, parts["train"].targets))
     ratio = float(((targets + 1) / (sources + 1)).max())
     facts = TranslateFacts(data.fingerprint, source, target, int(sources.max()), int(targets.max()), ratio)
-    return Reading(facts, parts)
+    return Reading(key, facts, parts)
 
 
 def load(section: TranslateData, location: PairFiles) -> Translations:

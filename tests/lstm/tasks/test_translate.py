@@ -1,4 +1,6 @@
 import math
+import pickle
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import torch
 from lstm.checkpoint import Checkpoint, dumps, loads
 from lstm.config.translate import PairFiles, TranslateData, TranslateModel, TranslateTraining
 from lstm.config.trial import TrialConfig, faults
+from lstm.data import translate as translate_data
 from lstm.data.dataset import Before
 from lstm.data.pairs.vocabulary import UNKNOWN
 from lstm.diagnostics.reliability import reliability
@@ -65,6 +68,19 @@ def test_a_resumed_training_is_the_same_to_the_bit(dates, model):
     rest = [*train(config, dates, kept.state)]
     assert [each.metrics["val/loss"] for each in rest] == [each.metrics["val/loss"] for each in whole[1:]]
     same(rest[-1].state.model, whole[-1].state.model)
+
+
+def test_bfloat16_trains_too(dates):
+    for model in ({}, {"cell": "gru", "input_feeding": True, "attention": "additive"}):
+        config = trial({"precision": "bfloat16", "max_epochs": 1}, model)
+        assert math.isfinite(next(train(config, dates)).metrics["val/loss"])
+
+
+def test_data_that_travel_to_a_worker_keep_their_units(dates, monkeypatch):
+    sent = pickle.loads(pickle.dumps(dates))
+    monkeypatch.setattr(translate_data, "_READ", OrderedDict())
+    assert tasks.as_read(trial(), sent).units is sent.units
+    assert not translate_data._READ
 
 
 def test_it_learns(dates):
