@@ -163,7 +163,10 @@ def confirmed_rival(plan: Plan, swept: Sweep, say: Say) -> dict[str, Any]:
     asked = swept.facts.get(CONFIRM)
     verdict, _ = judgement.current(plan.home, swept)
     best = verdict.best_rival if verdict else None
-    if not asked or best is None or not best.rivals:
+    if not asked or verdict is None or best is None or not best.rivals:
+        return {}
+    if verdict.asked:  # confirm judges by the sweep's own metric
+        say(note("rival-not-confirmed", at=best.rivals[0], why=f"rivals have no {verdict.asked}"))
         return {}
     name, windows, known = best.rivals[0], asked["windows"], swept.facts.get(RIVAL) or {}
     folder, data = str(plan.home.sweep(swept.name)), plan.series.fingerprint

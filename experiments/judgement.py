@@ -52,7 +52,9 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
     from lstm.verdict import store, verdict
 
     folder, studies, data = str(plan.home.sweep(swept.name)), studies_of(swept.facts), plan.series.fingerprint
-    metric = tasks.record_in(swept).metric(swept.metric.removeprefix("val/"))
+    record = tasks.record_in(swept)
+    metric = record.metric(swept.metric.removeprefix("val/"))
+    nearest = record.metric(metric.nearest)
     try:
         before = store.read(folder, studies, data)
     except store.BrokenJudgements as error:
@@ -73,6 +75,8 @@ def judge(plan: Plan, swept: Sweep, load: Loader, say: Say, budget_s: float) -> 
         searched=searched,
         no_base=verdict.NO_BASE if searched and swept.base is None else "",
         second=tuple(swept.second or ()),
+        points=metric.points,
+        nearest=nearest.scale if nearest.scale != metric.scale else (),
     )
     if files.get(folder, store.NAME) != store.dumps(found):
         store.write(folder, found)

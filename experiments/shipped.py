@@ -102,10 +102,11 @@ def _data_of(path: str | Path, overrides: Sequence[str]) -> tuple[str, ...]:
 
 
 def _hash(path: str | Path, overrides: Sequence[str] = ()) -> str:
-    """Return the hash of the comparable values; "" if the spec is wrong. The data's path need not be known."""
+    """Return the hash of the comparable values; "" if the spec is wrong. The data's paths need not be known."""
     try:
-        is_unset = yaml_file.read(path, overrides, whole=False).without("data.path")
-        more = ["data.path=unset"] if is_unset else []
+        read = yaml_file.read(path, overrides, whole=False)
+        given = [f"data.{name}" for name in read.written["data"]]
+        more = [f"{each}=unset" for each in given if each.endswith("path") and read.without(each)]
         return specs.spec_hash(specs.comparable(specs.load(path, [*overrides, *more], begun=True)))
     except BadInput:
         return ""

@@ -12,18 +12,15 @@ from cluster.config import AnyDimension, CategoricalDimension, IntDimension, Sea
 from cluster.space.suggest import Settings, Space, active, ends_of, filled, listed, same
 from lstm.config import trial as lstm_config
 from lstm.config.model import ModelConfig
-from lstm.config.section import Data
+from lstm.config.section import Data, Section
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Scalar
 
 LARGEST = 2**53  # no field takes larger whole numbers, and JSON may round them
 
-# The fields that may be searched, in addition to those of the task's data.
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "model": tuple(ModelConfig.model_fields),
-    "training": tuple(TrainingConfig.model_fields),
-}
+# The sections whose fields may all be searched, in addition to some of those of the task's data.
+SECTIONS: Mapping[str, type[Section]] = {"model": ModelConfig, "training": TrainingConfig}
 
 
 def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
@@ -39,6 +36,8 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
             yield from _end_faults(at, path, search.space, base)
     yield from _cycle_faults(search.space)
     yield from _dropout_faults(search.space)
+    if data := base.get("data"):
+        yield from _unit_faults(search, data)
     if search.first and search.sampler.type == "grid":
         yield fault("first-and-grid", "search.first")
     yield from _first_counts(search)
@@ -64,13 +63,30 @@ def _path_fault(at: str, path: str, data: Data | None) -> Fault | None:
     section, _, field = path.partition(".")
     if section == "data" and data is None:
         return None  # the data section is wrong itself
-    fields = {"data": data.searchable if data else (), **FIELDS}
+    fields = searchable(data)
     allowed = [f"{s}.{f}" for s, own in fields.items() for f in own]
     if path in allowed:
         return None
     if data and section == "data" and field.split(".")[0] in type(data).model_fields:
         return fault("not-searchable", at, fields=[f"data.{name}" for name in fields["data"]])
     return fault("unknown-field-to-search", at, near=nearest(path, allowed))
+
+
+def searchable(data: Data | None) -> dict[str, tuple[str, ...]]:
+    """Return the fields that may be searched, by section."""
+    kinds = {**SECTIONS, **(data.extended if data else {})}
+    own = {name: tuple(kind.model_fields) for name, kind in kinds.items()}
+    return {"data": data.searchable if data else (), **own}
+
+
+def _unit_faults(search: SearchConfig, data: Data) -> Iterator[Fault]:
+    """Yield a fault for each searched field that changes the unit of the search's metric."""
+    if search.metric.removeprefix("val/") in data.same_for_all:
+        return
+    for path in search.space:
+        if path in data.changes_unit:
+            metrics = [f"val/{name}" for name in data.same_for_all]
+            yield fault("unit-searched", f"search.space.{path}", metric=search.metric, metrics=metrics)
 
 
 def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:

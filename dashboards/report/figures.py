@@ -2,6 +2,7 @@
 
 import html
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from statistics import median
@@ -26,6 +27,7 @@ _FROM_ZERO = [[0.0, "#ffffff"], [1.0, BLUE]]
 _AROUND_ZERO = [[0.0, ORANGE], [0.5, "#ffffff"], [1.0, BLUE]]
 _ROW_NAMES = 32  # more row names would overlap
 _CELL_NUMBERS = 20  # with more columns, a cell has no room for a number
+_NO_WIDTH = "\u200b"
 _SCALE = [[0.0, "#d9480f"], [0.15, "#e8894f"], [0.4, "#7fa3ba"], [1.0, "#c3d0d9"]]  # makes the best stand out
 
 
@@ -271,9 +273,9 @@ def _drawable(value: float, *, log: bool) -> float | None:
 
 def heat_map_picture(shown: HeatMap) -> go.Figure:
     """Draw values over two axes: from white to blue, or from orange over white to blue if they may be negative."""
-    columns = [html.escape(x) for x in shown.x if isinstance(x, str)]
+    columns = _told_apart([html.escape(x) for x in shown.x if isinstance(x, str)])
     figure = _figure(480 if columns else 360, html.escape(shown.x_label), html.escape(shown.y_label))
-    names = [html.escape(name) for name in shown.y]
+    names = _told_apart([html.escape(name) for name in shown.y])
     figure.add_heatmap(
         x=columns or [*shown.x],
         y=names,
@@ -292,6 +294,15 @@ def heat_map_picture(shown: HeatMap) -> go.Figure:
         texts = [[f"{value:.2g}" if value else "" for value in row] for row in shown.values]
         figure.update_traces(text=texts, texttemplate="%{text}")
     return figure.update_xaxes(showgrid=False)
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Return names that are all different, by spaces without width: equal ones would be one row of a picture."""
+    seen, found = Counter[str](), list[str]()
+    for name in names:
+        found.append(f"{name}{_NO_WIDTH * seen[name]}")
+        seen[name] += 1
+    return found
 
 
 def _times(times: Sequence[str]) -> list[Any]:

@@ -31,6 +31,8 @@ th, td { padding: 5px 18px 5px 0; text-align: right; white-space: nowrap; border
 th { color: var(--quiet); font-weight: 600; }
 th:first-child, td:first-child { text-align: left; }
 table.words th:last-child, table.words td:last-child { text-align: left; white-space: normal; }
+table.texts { width: 100%; }
+table.texts th, table.texts td { text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 tr.best td { font-weight: 600; color: var(--best); }
 pre { font-size: 13px; line-height: 1.45; overflow-x: auto; margin: 12px 0 0; }
 pre.text { white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -71,6 +73,13 @@ def table(
         body.append(f'<tr class="best">{cells}</tr>' if best_first and i == 0 else f"<tr>{cells}</tr>")
     kind = ' class="words"' if words_last else ""
     return f'<div class="scroll"><table{kind}><tr>{head}</tr>{"".join(body)}</table></div>'
+
+
+def texts(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of long texts side by side, which may have several lines."""
+    lines = ["".join(f"<th>{html.escape(each)}</th>" for each in heads)]
+    lines += ["".join(f"<td>{html.escape(each)}</td>" for each in row) for row in rows]
+    return f'<table class="texts">{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
 
 
 def cell(value: object) -> str:

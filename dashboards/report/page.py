@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from dashboards.report import axes, figures, glossary, markup
 from dashboards.report.markup import cell
 from lstm.records import looks
-from lstm.records.figures import Example, Forecast, Passage, Picture
+from lstm.records.figures import Beside, Example, Forecast, Passage, Picture
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial, counted
 from lstm.tasks import registry as tasks
@@ -81,7 +81,12 @@ def report(
 def _examples(sweep: Sweep, examples: Sequence[Example], draw: Callable[[go.Figure], str]) -> list[str]:
     """Return the sections with the best trial's output on test data."""
     sections = [_passage(each) for each in examples if isinstance(each, Passage)]
-    if pictured := [each for each in examples if not isinstance(each, Forecast | Passage)]:
+    sections += [
+        markup.section(each.title, each.note, markup.texts(each.heads, each.rows))
+        for each in examples
+        if isinstance(each, Beside)
+    ]
+    if pictured := [each for each in examples if not isinstance(each, Forecast | Passage | Beside)]:
         note = "The best trial's output on test data, which it has never seen."
         drawn = "".join(_drawn(each, draw) for each in pictured)
         sections.append(markup.section("The best trial on test data", note, drawn))

@@ -16,7 +16,7 @@ from lstm.config.trial import TrialConfig
 from lstm.messages.message import Say, note
 from lstm.own_code import file_of, is_reference
 from lstm.records.errors import BadInput, refused
-from lstm.records.figures import Passage
+from lstm.records.figures import Passage, TranslatedLines
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 from lstm.tasks import registry as tasks
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lstm.checkpoint import Checkpoint
 
-Forecast = dict[str, list[Any]] | Passage
+Forecast = dict[str, list[Any]] | Passage | TranslatedLines
 SHOWN = 20  # the most trials with checkpoints that an error lists
 Maker = Callable[[str | None, Path], Forecast]  # takes a file's path, and the folder where a relative path starts
 
@@ -275,4 +275,6 @@ def for_python(
         else:
             with as_file(data, time) as path:
                 made = maker(path, Path())
-    return made.text if isinstance(made, Passage) else frames.of_forecast(made, time)
+    if isinstance(made, Passage):
+        return made.text
+    return frames.of_forecast(made.columns if isinstance(made, TranslatedLines) else made, time)

@@ -49,13 +49,26 @@ def _first(text: str) -> str:
 def _parts(whole: Node) -> Iterator[tuple[str, str, list[str]]]:
     """Yield each part of a spec: its heading, what it is, and its fields."""
     yield "The top level", "The name, the task and the sections.", list(_fields(whole, "", whole, "", 3))
-    for rule in whole["allOf"]:
-        task = rule["if"]["properties"]["task"]["const"]
-        node = _at(rule["then"]["properties"]["data"], whole)
+    rules = {rule["if"]["properties"]["task"]["const"]: rule["then"]["properties"] for rule in whole["allOf"]}
+    for task, own in rules.items():
+        node = _at(own["data"], whole)
         yield f"data, task: {task}", node["description"], list(_fields(node, "data", whole, task, 3))
+    shared = next(iter(rules.values()))  # the first task extends no section
     for name, field in whole["properties"].items():
-        if name != "data" and (section := _section(field, whole)):
+        if name != "data" and (section := _section(shared.get(name, field), whole)):
             yield name, section["description"], list(_fields(section, name, whole, "", 3))
+        for task, own in rules.items():
+            if name != "data" and name in own and own[name] != shared[name]:
+                yield (
+                    f"{name}, task: {task}",
+                    *_added(_at(shared[name], whole), _at(own[name], whole), name, whole, task),
+                )
+
+
+def _added(section: Node, own: Node, name: str, whole: Node, task: str) -> tuple[str, list[str]]:
+    """Return what a task's own class of a section is, and the fields that it adds or defines anew."""
+    more = {key: value for key, value in own["properties"].items() if value != section["properties"].get(key)}
+    return own["description"], list(_fields({**own, "properties": more}, name, whole, task, 3))
 
 
 def _fields(node: Node, path: str, whole: Node, of: str, depth: int) -> Iterator[str]:
@@ -68,7 +81,7 @@ def _fields(node: Node, path: str, whole: Node, of: str, depth: int) -> Iterator
         within = _section(field, whole)
         text = field.get("description") or (within or {}).get("description", "")
         heading = f"{'#' * depth} {at}{f' ({of})' if of else ''}\n\n"
-        if not path and (within or name == "data"):
+        if not path and (within or set(field) == {"description"}):
             continue  # it has a part of its own
         yield heading + _value(field, at, whole, required=required) + paragraphs(text)
         if within:

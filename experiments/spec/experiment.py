@@ -77,9 +77,14 @@ class Experiment(Section):
         return self.base.model_copy(update={"training": self.training.model_copy(update={"batch_size": batch})})
 
 
+def _of_section(name: str, data: type[Data]) -> type[Experiment]:
+    """Return the class of experiments with a section `data`, and with the sections that its task extends."""
+    own: dict[str, Any] = {field: (kind, Field(default_factory=kind)) for field, kind in data.extended.items()}
+    return create_model(f"Experiment_{name}", __base__=Experiment, data=(data, ...), **own)
+
+
 EXPERIMENTS: Mapping[str, type[Experiment]] = {
-    task: create_model(f"Experiment_{task}", __base__=Experiment, data=(in_spec(*both), ...))
-    for task, both in SECTIONS.items()
+    task: _of_section(task, in_spec(*both)) for task, both in SECTIONS.items()
 }
 
 
@@ -92,12 +97,12 @@ def of_task(filled: Any) -> type[Experiment]:
     task = filled.get("task") if isinstance(filled, Mapping) else None
     if not is_reference(task):
         return EXPERIMENTS.get(task if isinstance(task, str) else "", EXPERIMENTS["forecast"])
-    return _of_section(in_spec(*own_sections(latest(str(task)))))
+    return _own(in_spec(*own_sections(latest(str(task)))))
 
 
 @cache
-def _of_section(section: type[Data]) -> type[Experiment]:
-    return create_model("Experiment_own", __base__=Experiment, data=(section, ...))
+def _own(section: type[Data]) -> type[Experiment]:
+    return _of_section("own", section)
 
 
 def largest(path: str, value: int, search: SearchConfig | None) -> float:

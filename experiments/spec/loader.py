@@ -70,7 +70,8 @@ class Spec:
     @property
     def written_location(self) -> dict[str, str]:
         """Where its data are, by field, as written in the file: what the environment fills in may be private."""
-        return {name: str(self.written["data"][name]) for name in type(self.experiment.location).model_fields}
+        given = [name for name, path in self.experiment.location if path is not None]
+        return {name: str(self.written["data"][name]) for name in given}
 
     @property
     def shown_location(self) -> str:

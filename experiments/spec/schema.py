@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from experiments.spec.errors import Address
 from experiments.spec.experiment import EXPERIMENTS, Experiment, of_task
 from experiments.spec.yaml_parser import value_at
+from lstm.config.tasks import SECTIONS
 
 SCHEMA = Path(__file__).parents[1] / "spec.schema.json"
 
@@ -23,13 +24,18 @@ def schema() -> dict[str, Any]:
     first = next(iter(EXPERIMENTS.values()))
     made = json.loads(json.dumps(_whole(first)))
     made["allOf"] = []
+    # The sections that depend on the task: `data`, and those that a task extends.
+    names = ["data", *sorted({name for data, _ in SECTIONS.values() for name in data.extended})]
     for task, kind in EXPERIMENTS.items():
         whole = _whole(kind)
         made["$defs"] |= whole["$defs"]
         needs = [] if kind is first else ["task"]  # the first task is the default
         is_it = {"properties": {"task": {"const": task}}, **({"required": needs} if needs else {})}
-        made["allOf"].append({"if": is_it, "then": {"properties": {"data": whole["properties"]["data"]}}})
+        own = {name: whole["properties"][name] for name in names}
+        made["allOf"].append({"if": is_it, "then": {"properties": own}})
     made["properties"]["data"] = {"description": "What the task learns from."}
+    for name in names[1:]:
+        made["properties"][name] = {"description": _deref(_whole(first)["properties"][name], made)["description"]}
     return json.loads(json.dumps(made))  # type: ignore[no-any-return] # a mapping, like `made`
 
 

@@ -13,7 +13,7 @@ from experiments.operations import predicting
 from experiments.terminal.output import emit, print_note
 from lstm.config.trial import TrialConfig
 from lstm.records.errors import refused
-from lstm.records.figures import Passage
+from lstm.records.figures import Passage, TranslatedLines
 from lstm.tasks import registry as tasks
 
 
@@ -51,7 +51,7 @@ def main(
         emit({"sweep": found.name, **whose, "output": output} | _document(made))
     elif output:
         rows = tasks.of(TrialConfig.model_validate(chosen[0].config)).predicted
-        size = made.note if isinstance(made, Passage) else f"{len(next(iter(made.values())))} {rows}"
+        size = made.note if isinstance(made, Passage) else f"{len(next(iter(_columns(made).values())))} {rows}"
         print(f"{output}: {size} by {by} of {found.name}")
     else:
         sys.stdout.write(_text(made))
@@ -71,11 +71,17 @@ def _check(output: str, source: str | None, *, force: bool) -> None:
 
 
 def _document(made: predicting.Forecast) -> dict[str, Any]:
-    return {"prompt": made.prompt, "text": made.text} if isinstance(made, Passage) else {"forecast": made}
+    if isinstance(made, Passage):
+        return {"prompt": made.prompt, "text": made.text}
+    return {"lines" if isinstance(made, TranslatedLines) else "forecast": _columns(made)}
+
+
+def _columns(made: Mapping[str, list[Any]] | TranslatedLines) -> Mapping[str, list[Any]]:
+    return made.columns if isinstance(made, TranslatedLines) else made
 
 
 def _text(made: predicting.Forecast) -> str:
-    return f"{made.text}\n" if isinstance(made, Passage) else _csv(made)
+    return f"{made.text}\n" if isinstance(made, TranslatedLines | Passage) else _csv(made)
 
 
 def _write(output: str, text: str) -> None:

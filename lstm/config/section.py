@@ -56,14 +56,14 @@ class Section(BaseModel):
 
 
 class Location(Section):
-    """The paths of a task's data; each field is a path. They are no part of a trial's configuration.
+    """The paths of a task's data; each field is a path, or None. They are no part of a trial's configuration.
 
     In a spec they are in the section `data`. A task with generated data has no field here.
     """
 
     def within(self, folder: Path) -> Self:
         """Return the location with its relative paths taken from a folder."""
-        return self.model_copy(update={name: str(folder / path) for name, path in self})
+        return self.model_copy(update={name: str(folder / path) for name, path in self if path is not None})
 
 
 class File(Location):
@@ -76,6 +76,9 @@ class Data(Section):
     """The base of a task's section `data`: what the task learns, and how it reads its data."""
 
     searchable: ClassVar[tuple[str, ...]] = ()  # a search over any other field would change what trials are judged on
+    extended: ClassVar[Mapping[str, type[Section]]] = {}  # the task's own classes of the sections model and training
+    changes_unit: ClassVar[tuple[str, ...]] = ()  # fields, by path, that change the unit of the loss
+    same_for_all: ClassVar[tuple[str, ...]] = ()  # metrics that stay comparable if such a field is searched
 
     @model_serializer(mode="wrap")
     def _as_earlier_versions(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

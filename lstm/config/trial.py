@@ -29,8 +29,8 @@ class TrialConfig(Section):
         description="What the network learns. Your own task is a class of your file, named as FILE.py:Class.",
     )
     data: SerializeAsAny[Data]
-    model: ModelConfig = Field(default_factory=ModelConfig)
-    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    model: SerializeAsAny[ModelConfig] = Field(default_factory=ModelConfig)
+    training: SerializeAsAny[TrainingConfig] = Field(default_factory=TrainingConfig)
     metric: str = Field("val/loss", description="Metric by which the best epoch is chosen.")
     direction: Literal["minimize", "maximize"] = Field(
         "minimize", description="Whether a lower or a higher value of the metric is better."
@@ -60,7 +60,7 @@ class TrialConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_its_task(cls, tree: Any) -> Any:
-        """Validate the section `data` with its task's class; paths that earlier versions kept are dropped."""
+        """Validate the sections with their task's classes; paths that earlier versions kept are dropped."""
         if not isinstance(tree, Mapping) or not isinstance(tree.get("data"), Mapping):
             return tree
         task, code = tree.get("task", "forecast"), tree.get("code") or {}
@@ -68,7 +68,8 @@ class TrialConfig(Section):
             return tree
         section, location = sections_of(task, code)
         data = {name: value for name, value in tree["data"].items() if name not in location.model_fields}
-        return {**tree, "data": section.model_validate(data)}
+        own = {name: kind.model_validate(tree.get(name, {})) for name, kind in section.extended.items()}
+        return {**tree, **own, "data": section.model_validate(data)}
 
     @model_validator(mode="after")
     def _belong_together(self) -> "TrialConfig":

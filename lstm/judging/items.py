@@ -1,10 +1,11 @@
 """Results item by item (windows, sequences or symbols), and the blocks into which correlated items are grouped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from lstm.judging.corpus import rule
 from lstm.records.epoch import Judged
 
 MOST_ALIKE = 0.45  # largest correlation of neighbouring blocks; a first-order moving average has at most one half
@@ -20,10 +21,22 @@ class Items:
     places: np.ndarray  # (item,) int64, increasing: the origin's row, the sequence's number, the symbol's place
     weights: np.ndarray  # (item,) float64: the number of values in each item's mean; 0 = not judged
     errors: Mapping[str, np.ndarray]  # by metric without the part: (item,) float64, means; NaN at weight 0
+    # By metric that is no mean over items: (item, statistic) float64; `corpus.rule` computes the metric from sums.
+    sums: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> set[str]:
+        """The metrics that are known for any selection of the items."""
+        return {*self.errors, *self.sums}
 
     def mean(self, metric: str) -> float:
-        """Return the weighted mean of a metric over the items, as the task's metric is; NaN if none was judged."""
+        """Return a metric over the items as the task has it; NaN if none was judged.
+
+        It is the weighted mean of the items' errors, or what the metric's rule computes from the sums over the items.
+        """
         judged = self.weights > 0
+        if metric in self.sums:
+            return float(rule(metric)(self.sums[metric][judged].sum(axis=0)))
         if not judged.any():
             return float("nan")
         weights = self.weights[judged]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lstm.messages import cluster, findings, notes, search, spec, stores, tables, verbs
 from lstm.messages.entry import Entry
-from lstm.messages.tasks import asked, own_code, sequences, texts, warm
+from lstm.messages.tasks import asked, own_code, pairs, sequences, texts, warm
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Fields of a spec": spec.FIELDS,
@@ -12,6 +12,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "The spec's file": spec.FILE,
     "Tables": {**tables.TABLES, **spec.DRAFTS, **sequences.SEQUENCES},
     "Texts": texts.TEXTS,
+    "Pairs of sentences": {**pairs.FIELDS, **pairs.PAIRS},
     "Your own code": own_code.OWN_CODE,
     "Tasks and predictions": asked.TASKS,
     "Checkpoints and files": stores.CHECKPOINTS,
@@ -27,6 +28,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About the spec": notes.SPEC,
     "About a run": notes.RUN,
     "About what was kept": notes.KEPT,
+    "About pairs of sentences": pairs.NOTES,
     "About a warm refit": warm.WARM,
     "While a sweep runs": cluster.SWEEP,
     "While MLflow is away": stores.AWAY,

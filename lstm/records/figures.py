@@ -68,4 +68,39 @@ class Passage:
     text: str  # the continuation that the network wrote
 
 
-Example = Forecast | Passage | Picture  # an example of a network's answers to new data
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Texts side by side, row by row."""
+
+    title: str
+    note: str  # what the rows show, in plain words
+    heads: tuple[str, ...]  # of the columns
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedLines:
+    """A file's lines, and what a network wrote for each."""
+
+    sources: tuple[str, ...]
+    texts: tuple[str, ...]  # "" for an empty line
+    log_probabilities: tuple[float | None, ...]  # of each text, in nats; None for an empty line
+    scores: tuple[float | None, ...]  # the logarithm by the length penalty, by which texts are compared
+
+    @property
+    def text(self) -> str:
+        """The texts line by line."""
+        return "\n".join(self.texts)
+
+    @property
+    def columns(self) -> dict[str, list[str | float | None]]:
+        """The lines as columns of a table."""
+        return {
+            "source": [*self.sources],
+            "translation": [*self.texts],
+            "log_probability": [*self.log_probabilities],
+            "score": [*self.scores],
+        }
+
+
+Example = Forecast | Passage | Beside | Picture  # an example of a network's answers to new data

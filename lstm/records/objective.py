@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 Scalar = bool | int | float | str | None
 Direction = Literal["minimize", "maximize"]
 T = TypeVar("T")
+POINTS = 100.0  # a share of 1 is so many points
 RECORD = "task"  # the study's fact with the record of its task
 
 
@@ -36,7 +37,14 @@ class Metric(NamedTuple):
     direction: Direction = "minimize"
     unit: str = ""  # "nats", "%", or the data's own unit; "" if the metric has none
     about: str = ""  # a sentence that explains the metric
-    nearest: str = "loss"  # if the metric is not a mean over items: the nearest metric that is
+    # The metric of the same part by which a network is compared if this one is not known by item, or not of rivals.
+    nearest: str = "loss"
+    points: float = POINTS  # for a metric to maximize: how many points a value of 1 is; 1 for a scale from 0 to 100
+
+    @property
+    def scale(self) -> tuple[Direction, float]:
+        """Which way is better, and how many points a value of 1 is."""
+        return self.direction, self.points
 
 
 class Objective(NamedTuple):
@@ -65,7 +73,9 @@ class TaskRecord:
 
     def row(self) -> dict[str, Any]:
         """Return the record as plain JSON."""
-        return {**asdict(self), "metrics": [each._asdict() for each in self.metrics]}
+        usual = ("points", POINTS)  # earlier versions do not know the field
+        rows = [dict(item for item in each._asdict().items() if item != usual) for each in self.metrics]
+        return {**asdict(self), "metrics": rows}
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> "TaskRecord":
@@ -76,3 +86,9 @@ class TaskRecord:
             str(row["baseline_note"]),
             dict(row["rivals"]),
         )
+
+
+def points_of(facts: Mapping[str, Any], metric: str) -> float:
+    """Return how many points a value of 1 of a metric is, with its part or without, by a study's facts."""
+    name = metric.removeprefix("val/")
+    return TaskRecord.of_row(facts[RECORD]).metric(name).points if RECORD in facts else POINTS

@@ -19,7 +19,7 @@ from lstm.data.dataset import Before, Dataset, Facts, Part, Warm, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import nearest, refused
-from lstm.records.figures import Example, Passage
+from lstm.records.figures import Example, Passage, TranslatedLines
 from lstm.records.objective import Metric, TaskRecord
 from lstm.tasks.drafts.draft import Draft, Recognition
 
@@ -210,6 +210,10 @@ class Task(ABC, Generic[D, F]):
         """Return a note for each thing that is likely wrong in the data."""
         return ()
 
+    def as_read(self, data: D, config: TrialConfig, /) -> D:
+        """Return the data as a configuration reads them. By default what is searched does not change how that is."""
+        return data
+
     def at_window(self, data: D, number: int, /) -> D:
         """Return the data as window `number` of a backtest has them, from 1; without a backtest the data themselves.
 
@@ -284,8 +288,8 @@ class Task(ABC, Generic[D, F]):
     @abstractmethod
     def predict(
         self, network: "nn.Module", config: TrialConfig, facts: F, path: str | None, folder: Path, **options: Any
-    ) -> dict[str, list[Any]] | Passage:
-        """Return the network's prediction for a file, or for the task's own data without a file: columns, or a text.
+    ) -> dict[str, list[Any]] | Passage | TranslatedLines:
+        """Return the network's prediction for a file, or without one for the task's data: columns, a text, or lines.
 
         Raises:
             BadInput: the file is wrong.
@@ -299,7 +303,7 @@ class Task(ABC, Generic[D, F]):
         path: str | None,
         folder: Path,
         **options: Any,
-    ) -> dict[str, list[Any]] | Passage:
+    ) -> dict[str, list[Any]] | Passage | TranslatedLines:
         """Return the prediction of several networks by their mean, as `predict` returns that of one.
 
         Raises what `predict` raises.

@@ -18,7 +18,7 @@ from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
 from lstm.records.events import DIGITS, DataPart
-from lstm.records.figures import Example, Passage
+from lstm.records.figures import Example, Passage, TranslatedLines
 from lstm.records.objective import RECORD, Direction, TaskRecord
 from lstm.records.sweep import Sweep
 from lstm.tasks.base import Task
@@ -27,6 +27,7 @@ from lstm.tasks.drafts.draft import Recognition
 from lstm.tasks.forecast import Forecast
 from lstm.tasks.language_model import LanguageModel
 from lstm.tasks.memory import Memory
+from lstm.tasks.translate import Translate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +42,7 @@ TASKS: Mapping[str, Task[Any, Any]] = {
     "memory": Memory(),
     "classify": Classify(),
     "language_model": LanguageModel(),
+    "translate": Translate(),
 }
 
 # MLflow's words for what data are used for.
@@ -164,7 +166,7 @@ def judge(checkpoint: "Checkpoint", data: Dataset) -> dict[str, float]:
 def judge_items(checkpoint: "Checkpoint", data: Dataset, part: Judged, name: str) -> "Judgement":
     """Judge the best epoch's network on a part item by item, under a name."""
     config = checkpoint.config
-    data = before_test(config, data) if part == "test" else data
+    data = before_test(config, data) if part == "test" else as_read(config, data)
     return of(config).judge(best_network(checkpoint), data, config, part, name)
 
 
@@ -208,7 +210,12 @@ def at_window(config: TrialConfig, data: Dataset, window: int) -> Dataset:
     number = window + (section.judged_windows if config.judged_on == "fresh" else 0)
     if window > config.windows.count:
         number = section.judged_windows + section.fresh_windows + 1
-    found: Dataset = of(config).at_window(data, number)
+    return as_read(config, of(config).at_window(data, number))
+
+
+def as_read(config: TrialConfig, data: Dataset) -> Dataset:
+    """Return the data as a configuration reads them; see `Task.as_read`."""
+    found: Dataset = of(config).as_read(data, config)
     return found
 
 
@@ -227,8 +234,8 @@ def subject(checkpoint: "Checkpoint", data: Dataset) -> "Subject":
 
 def predict(
     checkpoint: "Checkpoint", path: str | None, folder: Path, *others: "Checkpoint", **options: Any
-) -> dict[str, list[Any]] | Passage:
-    """Return the best epoch's prediction for a file, or for the task's own data without a file: columns, or a text.
+) -> dict[str, list[Any]] | Passage | TranslatedLines:
+    """Return the best epoch's prediction for a file, or without one for the task's data: columns, a text, or lines.
 
     With other checkpoints, of the same setting and data from other seeds, it is that of all together, by their mean.
 
@@ -263,7 +270,7 @@ def parameter_count(config: TrialConfig, data: Dataset) -> int:
     """Count the network's parameters without allocating them."""
     import torch
 
-    task = of(config)
+    task, data = of(config), as_read(config, data)
     with torch.device("meta"):
         return sum(p.numel() for p in task.network(config, task.facts(data)).parameters())
 
@@ -272,7 +279,7 @@ def unshared_parameter_count(config: TrialConfig, data: Dataset) -> int:
     """Count the parameters that the network would have if each step had its own recurrent weights."""
     import torch
 
-    task = of(config)
+    task, data = of(config), as_read(config, data)
     facts = task.facts(data)
     with torch.device("meta"):
         recurrent = sum(p.numel() for p in task.network(config, facts).get_submodule("cell").parameters())

@@ -63,7 +63,7 @@ def to_confirm(wanted: Request | None, trials: int, costs: Sequence[Cost], slots
 
 
 def _steps(config: TrialConfig, data: Dataset) -> int:
-    items = tasks.of(config).feed(data, config, "cpu").items
+    items = tasks.of(config).feed(tasks.as_read(config, data), config, "cpu").items
     return config.training.steps_per_epoch or math.ceil(items / config.training.batch_size)
 
 
@@ -104,7 +104,7 @@ def seconds_to_begin(config: TrialConfig, data: Dataset) -> float:
 
 def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     """Estimate the bytes that a trial needs in addition to the libraries: data, weights, optimizer and activations."""
-    task, model = tasks.of(config), config.model
+    task, model, data = tasks.of(config), config.model, tasks.as_read(config, data)
     weights, span = tasks.parameter_count(config, data), task.span(config, task.facts(data))
     feed = task.feed(data, config, "cpu")
     batch = min(config.training.batch_size, feed.items)

@@ -53,8 +53,9 @@ class Run:
         usage: Usage | None = None,
     ) -> None:
         torch.set_flush_denormal(True)  # vanishing gradients make denormals, which CPUs compute 100 times slower
-        self.config, self.data, self.device, self.heed = config, data, device, heed
+        self.config, self.device, self.heed = config, device, heed
         self.window, self.final, self.usage = window, final, usage
+        self.data = data = tasks.as_read(config, data)
         training, task = config.training, tasks.of(config)
         torch.manual_seed(seed_of(training.seed, WEIGHTS))
         self.network = task.network(config, task.facts(data)).to(device)

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lstm.records.confirmation import JUDGED_ON, Confirmation, Confirmed, setting_of
-from lstm.records.objective import Direction
+from lstm.records.objective import POINTS, Direction, points_of
 from lstm.records.sweep import Sweep
 from lstm.verdict.interval import Difference, Unit, students_t
 from lstm.verdict.verdict import NOTHING
@@ -113,19 +113,18 @@ class Company:
         return "alike" if answer == "worse" else answer
 
 
-def company(found: Confirmation, before: int = 0) -> Company:
+def company(found: Confirmation, before: int = 0, points: float = POINTS) -> Company:
     """Find the winner and its company among all that were confirmed.
 
     Args:
         found: The figures of all that were confirmed.
         before: How many other settings were confirmed before on the same windows. They count in the correction.
+        points: How many points a value of 1 of the metric is.
     """
     means = {each.setting: _means(each) for each in found.settings if not _lack(each, found.count)}
     # A rival whose error is nearly 0 changes the unit of its own comparison, and not of those between the settings.
-    scale = _Scale.of(
-        found, [means[each.setting] for each in found.settings if each.setting in means and _is_ours(each)]
-    )
-    beside_rival = _Scale.of(found, list(means.values()))
+    ours = [means[each.setting] for each in found.settings if each.setting in means and _is_ours(each)]
+    scale, beside_rival = _Scale.of(found, ours, points), _Scale.of(found, list(means.values()), points)
     ranked = sorted((e for e in found.settings if e.setting in means), key=lambda e: scale.mean(means[e.setting]))
     winner = next((each for each in ranked if _is_ours(each)), None)
     others = max(len(found.settings) + before - 1, 1)
@@ -156,7 +155,7 @@ def concluded(swept: Sweep) -> Company | None:
     settings = {each.setting for each in found.settings}
     before = {setting_of(t.config) for t in swept.confirming if t.config.get(JUDGED_ON, "search") == found.windows}
     is_missed = best is not None and setting_of(best.config) not in settings
-    told = company(found, len(before - settings))
+    told = company(found, len(before - settings), points_of(swept.facts, found.metric))
     second = swept.second.metric if swept.second is not None else None
     missed = best.number if best is not None and is_missed else None
     return replace(told, missed=missed, second=second, are_folds=_are_folds(swept))
@@ -228,13 +227,14 @@ class _Scale:
     metric: str
     direction: Direction
     unit: Unit
+    points: float = POINTS
 
     @classmethod
-    def of(cls, found: Confirmation, means: Sequence[np.ndarray]) -> "_Scale":
+    def of(cls, found: Confirmation, means: Sequence[np.ndarray], points: float) -> "_Scale":
         """Return the one scale for all: per cent, unless higher is better or an error is nearly 0."""
         metric = found.metric.removeprefix("val/")
         if found.direction == "maximize":
-            return cls(metric, found.direction, "points")
+            return cls(metric, found.direction, "points", points)
         every = np.concatenate(means) if means else np.ones(1)
         return cls(metric, found.direction, "%" if every.min() > NOTHING * abs(every).max() else "metric")
 
@@ -266,4 +266,4 @@ class _Scale:
     def _told(self, gain: float) -> float:
         if self.unit == "%":
             return -100 * math.expm1(min(-gain, LARGEST_POWER))
-        return 100 * gain if self.unit == "points" else gain
+        return self.points * gain if self.unit == "points" else gain

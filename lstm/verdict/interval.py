@@ -16,6 +16,8 @@ An error that drifts over several blocks is not covered: any interval from so fe
 
 A percentage is relative to the rival's error, which is estimated as well. Its interval is Fieller's (1954) on the
 blocks' means. It excludes zero exactly if the interval of the plain difference does.
+
+A metric that is no mean over items, such as BLEU, is compared by the paired bootstrap (`lstm/verdict/bootstrap.py`).
 """
 
 from dataclasses import dataclass
@@ -24,8 +26,10 @@ from typing import Literal
 
 import numpy as np
 
+from lstm.judging.corpus import rule
 from lstm.judging.items import MOST_ALIKE, Blocks, Items
-from lstm.records.objective import Direction
+from lstm.records.objective import POINTS, Direction
+from lstm.verdict import bootstrap
 
 LEAST = 5  # least number of blocks for an interval
 LEVEL = 0.95
@@ -56,7 +60,13 @@ class Difference:
 
 
 def compare(
-    network: Items, other: Items, metric: str, direction: Direction, blocks: Blocks, least: float = 0.0
+    network: Items,
+    other: Items,
+    metric: str,
+    direction: Direction,
+    blocks: Blocks,
+    least: float = 0.0,
+    points: float = POINTS,
 ) -> Difference:
     """Compute how much better a network is than another, over the items on which both were judged.
 
@@ -67,10 +77,13 @@ def compare(
         direction: The metric's direction.
         blocks: The size of the blocks.
         least: If the other's error is not above this, the difference is in the metric's unit and not a percentage.
+        points: How many points a value of 1 is, for a metric to maximize.
 
     Raises:
         ValueError: the items are of different parts, or an item has different weights in the two.
     """
+    if metric in network.sums and metric in other.sums:
+        return _of_sums(network, other, metric, direction, blocks, least, points)
     places, weights, ours, theirs, left_out = _paired(network, other, metric)
     unit: Unit = "%" if direction == "minimize" else "points"
     if not (len(places) and np.isfinite(ours).all() and np.isfinite(theirs).all()):
@@ -78,7 +91,7 @@ def compare(
         return Difference(metric, unit, None, length=blocks.length, why=why, left_out=left_out)
     with np.errstate(over="ignore", invalid="ignore"):
         sums = _Sums.over(places, weights, ours, theirs, blocks)
-        gain = sums.gain(unit, least)
+        gain = sums.gain(unit, least, points)
     if not np.isfinite(gain.value):
         why = "a figure is not a finite number"
         return Difference(metric, unit, None, length=blocks.length, why=why, left_out=left_out)
@@ -89,19 +102,60 @@ def compare(
     )
 
 
+def _of_sums(
+    network: Items, other: Items, metric: str, direction: Direction, blocks: Blocks, least: float, points: float
+) -> Difference:
+    """Compute how much better a network is by a metric that is computed from sums over the items."""
+    places, weights, one, two, left_out = _in_both(network, other)
+    unit: Unit = "%" if direction == "minimize" else "points"
+    told = {"length": blocks.length, "left_out": left_out}
+    if not len(places):
+        return Difference(metric, unit, None, why="no item was judged for both", **told)
+    starts, figure = block_starts(places, weights, blocks.length), rule(metric)
+    ours, theirs = (bootstrap.grouped(each, starts) for each in (network.sums[metric][one], other.sums[metric][two]))
+    counted = (ours != 0).any(axis=1) | (theirs != 0).any(axis=1)  # only some items may count in this metric
+    ours, theirs = ours[counted], theirs[counted]
+    mine, others = float(figure(ours.sum(axis=0))), float(figure(theirs.sum(axis=0)))
+    why = ""
+    if unit == "%" and not others > least:
+        unit, why = "metric", "the other's error is nearly 0" if others > 0 else "the other's error is 0"
+
+    def gain(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.asarray(theirs - ours if direction == "minimize" else points * (ours - theirs))
+        return 100 * found / theirs if unit == "%" else found
+
+    value = float(gain(np.array(mine), np.array(others)))
+    if not np.isfinite(value):
+        return Difference(metric, unit, None, why="a figure is not a finite number", **told)
+    if len(ours) < bootstrap.LEAST:
+        few = f"{len(ours)} independent {'items' if blocks.length == 1 else 'blocks'}, {bootstrap.LEAST} are needed"
+        return Difference(metric, unit, value, blocks=len(ours), why=few, **told)
+    found = bootstrap.ends(gain(*bootstrap.differences(ours, theirs, figure)), len(ours), LEVEL)
+    if found is None:
+        return Difference(metric, unit, value, blocks=len(ours), why="a draw of items has no finite figure", **told)
+    return Difference(metric, unit, value, *found, len(ours), why=why, **told)
+
+
 def _paired(network: Items, other: Items, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
     """Return places, weights and both errors of the items on which both were judged, and how many one of them lacks."""
+    places, weights, one, two, left_out = _in_both(network, other)
+    return places, weights, network.errors[metric][one], other.errors[metric][two], left_out
+
+
+def _in_both(network: Items, other: Items) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    """Return places and weights of the items on which both were judged, where each has them, and how many one lacks."""
     if network.part != other.part:
         raise ValueError(f"{network.name} was judged on {network.part}, {other.name} on {other.part}")
     mine, theirs = network.weights > 0, other.weights > 0
     places, one, two = np.intersect1d(
         network.places[mine], other.places[theirs], assume_unique=True, return_indices=True
     )
-    weights = network.weights[mine][one]
-    if not np.array_equal(weights, other.weights[theirs][two]):
+    one, two = np.flatnonzero(mine)[one], np.flatnonzero(theirs)[two]
+    weights = network.weights[one]
+    if not np.array_equal(weights, other.weights[two]):
         raise ValueError(f"{network.name} and {other.name} were judged on other values of the same items")
     left_out = int(mine.sum() + theirs.sum() - 2 * len(places))
-    return places, weights, network.errors[metric][mine][one], other.errors[metric][theirs][two], left_out
+    return places, weights, one, two, left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +191,13 @@ class _Sums:
             blocks.alike,
         )
 
-    def gain(self, unit: Unit, least: float = 0.0) -> _Gain:
+    def gain(self, unit: Unit, least: float = 0.0, points: float = POINTS) -> _Gain:
         """Return the gain in `unit`, or in the metric's own unit if the other's error is, or may be, nearly 0."""
         total = self.weights.sum()
         ours, theirs = float(self.ours.sum() / total), float(self.theirs.sum() / total)
         half = self._half()
         if unit == "points":
-            return _around("points", 100 * (ours - theirs), None if half is None else 100 * half)
+            return _around("points", points * (ours - theirs), None if half is None else points * half)
         if not theirs > least:
             why = "the other's error is nearly 0" if theirs > 0 else "the other's error is 0"
             return _around("metric", theirs - ours, half, why)

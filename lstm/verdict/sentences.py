@@ -128,7 +128,9 @@ def another(found: Verdict) -> str:
 
 
 def note(found: Verdict) -> str:
-    """Return a note on the metric of the differences if the sweep's metric is not a mean over items; else ""."""
+    """Return a note on the metric of the differences if it is not the sweep's metric; else ""."""
+    if found.asked:
+        return f"all are compared by {found.metric}, because rivals have no {found.asked}"
     if found.judged_by == found.metric:
         return ""
     return f"differences are in {found.judged_by}, because {found.metric} is not a mean over items"

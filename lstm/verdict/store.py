@@ -15,17 +15,19 @@ from urllib.parse import quote
 
 import numpy as np
 
+from lstm.judging.corpus import WIDTHS, rule
 from lstm.judging.items import PARTS, Blocks, Items
 from lstm.ownership import ForeignCheckpoint
 from lstm.records.epoch import Judged
 from lstm.records.errors import Finding, NewerForm, check_form, fault
-from lstm.records.objective import Direction
+from lstm.records.objective import POINTS, Direction
 from lstm.rivals.rival import Fitted
 from lstm.storage import files
 from lstm.verdict import archive
 
 FORMAT = 2  # format 1 had no direction of the metric
 NAME = "judged.npz"
+PLAIN = ("study", "data", "metric", "direction", "mean", "searched", "no_base")
 NEAR = 1e-5  # allowed relative difference of a mean and its items: a network's loss may be a sum in float32
 MEND = "`sweep rivals NAME` judges and fits again what is missing or damaged, to the same numbers"
 Role = Literal["network", "front", "base", "rival"]
@@ -68,6 +70,8 @@ class Judgements:
     searched: bool = True  # False: a single training is compared with the rivals
     no_base: str = ""  # why a search has no base
     second: tuple[str, ...] = ()  # the second objective's metric and direction, if there is one
+    points: float = POINTS  # of the metric (`Metric.points`)
+    nearest: tuple[str, float] | tuple[()] = ()  # the direction and the points of `mean` if the metric's are others
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +216,9 @@ def dumps(judged: Judgements) -> bytes:
         row["figures"] = {part: dict(figures) for part, figures in entry.figures.items()}
         row["items"] = {part: shelf.items(entry.items[part]) for part in PARTS if part in entry.items}
         entries.append(row)
-    names = ("study", "data", "metric", "direction", "mean", "searched", "no_base")
-    plain = {name: getattr(judged, name) for name in names}
-    plain |= {"second": list(judged.second)} if judged.second else {}
+    plain = {name: getattr(judged, name) for name in PLAIN}
+    further = {"second": [*judged.second], "points": judged.points, "nearest": [*judged.nearest]}
+    plain |= {name: value for name, value in further.items() if value not in ([], POINTS)}
     return archive.pack({"format": FORMAT, **plain, "blocks": asdict(judged.blocks), "entries": entries}, shelf.arrays)
 
 
@@ -245,18 +249,18 @@ def _judgements(row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Judgem
         )
         for entry in row.pop("entries")
     )
-    second = tuple(map(str, row.pop("second", ())))
+    second, nearest = tuple(map(str, row.pop("second", ()))), tuple(row.pop("nearest", ()))
     if row["metric"] in ("accuracy", "f1"):  # in earlier versions these were the only metrics to maximize
         row = {"direction": "maximize", "mean": "accuracy"} | row
-    return Judgements(blocks=Blocks(**row.pop("blocks")), entries=entries, second=second, **row)
+    return Judgements(blocks=Blocks(**row.pop("blocks")), entries=entries, second=second, nearest=nearest, **row)
 
 
 def _items(entry: Mapping[str, Any], part: Judged, row: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Items:
     places, weights = arrays[row["places"]], arrays[row["weights"]]
-    errors = {metric: arrays[key] for metric, key in row["errors"].items()}
-    if places.dtype != np.int64 or any(a.dtype != np.float64 for a in (weights, *errors.values())):
+    errors, sums = ({m: arrays[key] for m, key in row.get(kind, {}).items()} for kind in ("errors", "sums"))
+    if places.dtype != np.int64 or any(a.dtype != np.float64 for a in (weights, *errors.values(), *sums.values())):
         raise ValueError("an array is of another type")
-    return _sound(Items(part, str(entry["name"]), places, weights, errors))
+    return _sound(Items(part, str(entry["name"]), places, weights, errors, sums))
 
 
 def _sound(items: Items) -> Items:
@@ -265,8 +269,10 @@ def _sound(items: Items) -> Items:
     Raises:
         ValueError: the lengths of the arrays differ, places do not increase, or a weight is below 0.
     """
-    if any(array.shape != (len(items.places),) for array in (items.weights, *items.errors.values())):
+    if any(array.shape != items.places.shape for array in (items.weights, *items.errors.values())):
         raise ValueError(f"{items.name}: not as many weights or errors as places")
+    if any(sums.shape != (*items.places.shape, WIDTHS[rule(metric)]) for metric, sums in items.sums.items()):
+        raise ValueError(f"{items.name}: other sums than the metric is computed from")
     if np.any(np.diff(items.places) <= 0) or not np.all(items.weights >= 0):
         raise ValueError(f"{items.name}: the places don't rise, or a weight is below 0")
     return items
@@ -303,11 +309,12 @@ class _Shelf:
             "places": self._put(items.places, "<i8"),
             "weights": self._put(items.weights, "<f8"),
             "errors": {metric: self._put(items.errors[metric], "<f8") for metric in sorted(items.errors)},
+            **({"sums": {m: self._put(items.sums[m], "<f8") for m in sorted(items.sums)}} if items.sums else {}),
         }
 
     def _put(self, array: np.ndarray, kind: str) -> str:
         array = np.ascontiguousarray(array, dtype=kind)
-        digest = hashlib.sha256(kind.encode() + array.tobytes()).digest()
+        digest = hashlib.sha256(f"{kind}{array.shape[1:]}".encode() + array.tobytes()).digest()
         key = self._known.setdefault(digest, f"{len(self._known):04d}")
         self.arrays[key] = array
         return key
@@ -375,7 +382,7 @@ def _fitted_otherwise(address: str, entry: Entry, digests: Mapping[str, str], ke
 def _figures(entry: Entry, part: Judged, items: Items, told: Mapping[str, float]) -> Iterator[tuple[str, float, float]]:
     """Yield each metric with a mean over the items that differs from a figure: metric, mean, the other figure."""
     written = entry.figures.get(part, {})
-    means = {**written, **{metric: items.mean(metric) for metric in items.errors}}
+    means = {**written, **{metric: items.mean(metric) for metric in items.metrics}}
     elsewhere = [(name.removeprefix(PREFIXES[part]), told[name]) for name in told if name.startswith(PREFIXES[part])]
     for metric, figure in sorted([*written.items(), *elsewhere]):
         if metric in means and not _alike(figure, means[metric]):

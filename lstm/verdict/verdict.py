@@ -13,7 +13,7 @@ import numpy as np
 
 from lstm.judging.items import PARTS, Blocks, Items
 from lstm.records.epoch import Judged
-from lstm.records.objective import Direction, best, is_better
+from lstm.records.objective import POINTS, Direction, best, is_better, points_of
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial
 from lstm.verdict.interval import Difference, Unit, compare
@@ -55,7 +55,7 @@ class Row:
 class Verdict:
     """The comparison of a sweep's best network with the base and the rivals."""
 
-    metric: str  # the metric that the sweep optimizes, without its part
+    metric: str  # the metric of all figures, without its part: the one that the sweep optimizes, if the rivals have it
     direction: Direction
     judged_by: str  # the mean over items in which differences are given: the metric itself, or the nearest one
     length: int  # steps of a block
@@ -65,6 +65,7 @@ class Verdict:
     best_on_test: str = ""  # the name of another rival's row that is better on the test part
     no_base: str = ""  # why there is no base
     second: str = ""  # the second objective's metric, if there is one
+    asked: str = ""  # the sweep's metric if the rivals lack it; then `metric` is the nearest one that they have
 
     def row(self, name: str) -> Row:
         """Return the row of a name.
@@ -114,10 +115,11 @@ class Verdict:
 def verdict(judged: Judgements) -> Verdict:
     """Compute the verdict on judgements."""
     network = next((entry for entry in judged.entries if entry.role == "network" and not entry.why), None)
-    metric, direction, mean = judged.metric, judged.direction, _mean(judged)
+    by = _By.of(judged)
+    metric, direction, mean = by.metric, by.direction, by.mean
     ordered = [entry for role in get_args(Role) for entry in judged.entries if entry.role == role]
     largest = {part: _largest(judged.entries, part, mean) for part in PARTS}
-    held = _Held(network, metric, direction, mean, judged.blocks, largest)
+    held = _Held(network, by, judged.blocks, largest)
     base = next((entry for entry in judged.entries if entry.role == "base"), None)
     rows = [
         replace(_row(group, held), beside_base=_beside(group[0], base, judged, held)) for group in _coinciding(ordered)
@@ -138,6 +140,7 @@ def verdict(judged: Judgements) -> Verdict:
         best_on_test=on_test.name if on_test and surpassed else "",
         no_base=judged.no_base,
         second=next(iter(judged.second), ""),
+        asked=judged.metric if metric != judged.metric else "",
     )
 
 
@@ -153,6 +156,7 @@ def of_figures(sweep: Sweep, base: Trial | None, metrics: Mapping[str, float], *
         searched: False for a single training.
     """
     metric, direction = sweep.metric.removeprefix("val/"), sweep.direction
+    points = points_of(sweep.facts, metric)
     best, rows = sweep.best, list[Row]()
     tested = metrics.get(f"test/{metric}")
     if best is not None:
@@ -161,8 +165,9 @@ def of_figures(sweep: Sweep, base: Trial | None, metrics: Mapping[str, float], *
         rows.append(Row("base", "base", trial=base.number, why=why))
     elif base is not None:
         theirs = metrics.get(f"{BASE}test/{metric}")
-        gain = _of_figures(metric, direction, best.value if best else None, base.value)
-        row = Row("base", "base", base.value, theirs, _of_figures(metric, direction, tested, theirs), trial=base.number)
+        gain = _of_figures(metric, direction, best.value if best else None, base.value, points)
+        difference = _of_figures(metric, direction, tested, theirs, points)
+        row = Row("base", "base", base.value, theirs, difference, trial=base.number)
         rows.append(replace(row, gain=gain.value, gain_unit=gain.unit) if gain else row)
     no_base = NO_BASE if searched and base is None else ""
     return Verdict(metric, direction, metric, 1, searched, tuple(rows), no_base=no_base)
@@ -199,10 +204,30 @@ def of_row(row: Mapping[str, Any]) -> Verdict:
     return Verdict(**{name: value for name, value in row.items() if name != "answer"} | {"rows": rows})
 
 
-def _mean(judged: Judgements) -> str:
-    """Return the metric itself if every judgement has it by item, else the nearest metric that is a mean over items."""
-    having = [set(items.errors) for entry in judged.entries for items in entry.items.values()]
-    return judged.metric if all(judged.metric in errors for errors in having) else judged.mean
+@dataclass(frozen=True, slots=True)
+class _By:
+    """The metrics by which networks and rivals are compared."""
+
+    metric: str  # of the figures
+    mean: str  # of the differences: the same if every judgement has it by item, else the nearest metric that all have
+    direction: Direction  # of both
+    points: float
+
+    @classmethod
+    def of(cls, judged: Judgements) -> "_By":
+        """Return the sweep's own metric, or the nearest one that the rivals have, too."""
+        rivals = [known for entry in judged.entries if entry.rival for known in _known(entry)]
+        if judged.mean != judged.metric and not all(judged.metric in known for known in rivals):
+            direction, points = judged.nearest or (judged.direction, judged.points)
+            return cls(judged.mean, judged.mean, "maximize" if direction == "maximize" else "minimize", points)
+        every = [each for entry in judged.entries for each in entry.items.values()]
+        mean = judged.metric if all(judged.metric in items.metrics for items in every) else judged.mean
+        return cls(judged.metric, mean, judged.direction, judged.points)
+
+
+def _known(entry: Entry) -> list[set[str]]:
+    """Return the metrics that a rival has on each part that it was judged on."""
+    return [{*entry.figures.get(part, {}), *items.metrics} for part, items in entry.items.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,28 +235,26 @@ class _Held:
     """The network that every row is compared with, and how it is compared."""
 
     network: Entry | None
-    metric: str
-    direction: Direction  # of `metric` and of `mean`
-    mean: str
+    by: _By
     blocks: Blocks
     largest: Mapping[Judged, float]  # the largest error of all judgements by part
 
 
 def _largest(entries: Sequence[Entry], part: Judged, mean: str) -> float:
     items = [entry.items[part] for entry in entries if part in entry.items]
-    errors = [each.mean(mean) for each in items if mean in each.errors]
+    errors = [each.mean(mean) for each in items if mean in each.metrics]
     return max((error for error in errors if math.isfinite(error)), default=0.0)
 
 
 def _row(group: Sequence[Entry], held: _Held) -> Row:
-    entry, network, metric = group[0], held.network, held.metric
+    entry, network, metric = group[0], held.network, held.by.metric
     difference, gain = None, None
     if network is not None and entry is not network and not entry.why:
         difference = _difference(network, entry, "test", held)
         gain = _difference(network, entry, "validation", held)
         if "validation" not in entry.items:  # the windows of a backtest have figures only
             figures = (_figure(network, "validation", metric), _figure(entry, "validation", metric))
-            gain = _of_figures(metric, held.direction, *figures)
+            gain = _of_figures(metric, held.by.direction, *figures, held.by.points)
     return Row(
         name=" = ".join(each.name for each in group),
         role=entry.role,
@@ -260,8 +283,9 @@ def _beside(entry: Entry, base: Entry | None, judged: Judgements, held: _Held) -
     if tested is not None and tested.value is not None:
         by_metric: Difference | None = replace(tested, metric=f"{tested.metric} on the test part")
     else:
-        figures = (_figure(entry, "validation", held.metric), _figure(base, "validation", held.metric))
-        by_metric = _of_figures(f"{held.metric} on validation", held.direction, *figures)
+        by = held.by
+        figures = (_figure(entry, "validation", by.metric), _figure(base, "validation", by.metric))
+        by_metric = _of_figures(f"{by.metric} on validation", by.direction, *figures, by.points)
     by_second = _of_figures(
         second,
         "maximize" if direction == "maximize" else "minimize",
@@ -273,7 +297,13 @@ def _beside(entry: Entry, base: Entry | None, judged: Judgements, held: _Held) -
 
 
 def _of_figures(
-    metric: str, direction: Direction, ours: float | None, theirs: float | None, *, in_points: bool = True
+    metric: str,
+    direction: Direction,
+    ours: float | None,
+    theirs: float | None,
+    points: float = POINTS,
+    *,
+    in_points: bool = True,
 ) -> Difference | None:
     """Return a difference without an interval; None if a figure is missing or not finite.
 
@@ -284,17 +314,17 @@ def _of_figures(
     if direction == "minimize" and ours >= 0 and theirs > ours / LARGEST:
         return Difference(metric, "%", 100 * (1 - ours / theirs))
     if direction == "maximize" and in_points:
-        return Difference(metric, "points", 100 * (ours - theirs))
+        return Difference(metric, "points", points * (ours - theirs))
     return Difference(metric, "metric", theirs - ours if direction == "minimize" else ours - theirs)
 
 
 def _difference(network: Entry, other: Entry, part: Judged, held: _Held) -> Difference | None:
-    ours, theirs, mean, blocks = network.items.get(part), other.items.get(part), held.mean, held.blocks
-    if ours is None or theirs is None or not (mean in ours.errors and mean in theirs.errors):
+    ours, theirs, mean, blocks = network.items.get(part), other.items.get(part), held.by.mean, held.blocks
+    if ours is None or theirs is None or not (mean in ours.metrics and mean in theirs.metrics):
         return None
     try:
         least = max(NOTHING * held.largest[part], ours.mean(mean) / LARGEST)
-        return compare(ours, theirs, mean, held.direction, blocks, least)
+        return compare(ours, theirs, mean, held.by.direction, blocks, least, held.by.points)
     except ValueError as error:  # the two were judged on different items; a rival's fault is reported and not fatal
         return Difference(mean, "%", None, length=blocks.length, why=str(error))
 
@@ -303,7 +333,7 @@ def _figure(entry: Entry, part: Literal["validation", "test"], metric: str) -> f
     """Return an entry's figure as its task computed it, else the mean over its items; None if that is not finite."""
     items = entry.items.get(part)
     figure = entry.figures.get(part, {}).get(metric)
-    if figure is None and items is not None and metric in items.errors:
+    if figure is None and items is not None and metric in items.metrics:
         figure = items.mean(metric)
     return figure if figure is not None and math.isfinite(figure) else None
 
@@ -335,9 +365,11 @@ def _same(one: Entry, other: Entry) -> bool:
 
 def _same_items(one: Items, other: Items) -> bool:
     """Return whether two have the same results on every item, exactly or up to rounding."""
-    if one.errors.keys() != other.errors.keys() or not np.array_equal(one.places, other.places):
+    if one.errors.keys() != other.errors.keys() or one.sums.keys() != other.sums.keys():
         return False
-    if not np.array_equal(one.weights, other.weights):
+    if not (np.array_equal(one.places, other.places) and np.array_equal(one.weights, other.weights)):
+        return False
+    if not all(np.array_equal(one.sums[metric], other.sums[metric]) for metric in one.sums):
         return False
     return all(_same_errors(one.errors[metric], other.errors[metric]) for metric in one.errors)
 

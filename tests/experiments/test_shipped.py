@@ -19,7 +19,7 @@ from lstm.data.tables import regular
 
 OLDER = Path(__file__).parent / "older"  # versions that were shipped once
 SPECS = sorted(shipped.FOLDER.glob("*.yaml"))
-GIVEN = {"ETTH1_CSV": "/somewhere/ETTh1.csv", "TINYSHAKESPEARE_TXT": "/somewhere/input.txt"}
+GIVEN = {"ETTH1_CSV": "/somewhere/ETTh1.csv", "TINYSHAKESPEARE_TXT": "/somewhere/input.txt", "MULTI30K": "/somewhere"}
 CO2, SUNSPOTS = str(shipped.FOLDER / "co2.yaml"), str(shipped.FOLDER / "conditional.yaml")
 OF_SUNSPOTS, SUNSPOTS_CSV = shipped.data_versions()["sunspots.csv"], (shipped.DATA / "sunspots.csv").read_bytes()
 NAMES = {"co2.yaml": "mauna-loa-co2", "conditional.yaml": "sunspots"}

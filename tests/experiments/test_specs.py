@@ -13,7 +13,7 @@ FOLDER = schema.SCHEMA.parent
 SPECS = sorted(FOLDER.glob("*.yaml"))
 SHIPPED = [path for path in SPECS if not re.search(r"^  path: .*\$\{", path.read_text(), re.MULTILINE)]
 
-GIVEN = {"ETTH1_CSV": "/somewhere/ETTh1.csv", "TINYSHAKESPEARE_TXT": "/somewhere/input.txt"}
+GIVEN = {"ETTH1_CSV": "/somewhere/ETTh1.csv", "TINYSHAKESPEARE_TXT": "/somewhere/input.txt", "MULTI30K": "/somewhere"}
 
 
 def load(path: Path, environment: dict[str, str] | None = None) -> spec_file.Spec:

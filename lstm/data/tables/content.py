@@ -4,10 +4,11 @@ import codecs
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -159,18 +160,30 @@ def unpacked(path: Path, most: int = MOST_UNPACKED) -> bytes:
     Raises:
         BadInput: the file can't be unpacked, is too large, or is a kind of file that is not read.
     """
+    with unpacking(path) as stream:
+        return _read(path, stream, most)
+
+
+@contextmanager
+def unpacking(path: Path) -> Iterator[BinaryIO | pa.NativeFile]:
+    """Open a file to read its bytes, unpacked if they are packed.
+
+    Raises:
+        BadInput: the file can't be unpacked, also while it is read, or is a kind of file that is not read.
+    """
     check_kind(path)
     with path.open("rb") as content:
         kind = _packing(content.read(HEAD))
         content.seek(0)
         try:
             if kind is None:
-                return _read(path, content, most)
-            if kind == "zip":
+                yield content
+            elif kind == "zip":
                 with zipfile.ZipFile(content) as archive, archive.open(_only(path, archive)) as member:
-                    return _read(path, member, most)
-            with pa.CompressedInputStream(pa.PythonFile(content), kind) as stream:
-                return _read(path, stream, most)
+                    yield cast("BinaryIO", member)
+            else:
+                with pa.CompressedInputStream(pa.PythonFile(content), kind) as stream:
+                    yield stream
         except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, NotImplementedError, pa.ArrowException) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise refused("not-unpacked", at=path, kind=kind or "a table", why=why) from None

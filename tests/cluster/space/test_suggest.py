@@ -374,7 +374,7 @@ def test_a_wrong_setting_is_refused():
 
 # --- Any search section over a valid base: faults, or a space whose every suggestion is a valid trial.
 
-SEARCHABLE = {"data": DATA.searchable, **rules.FIELDS}
+SEARCHABLE = rules.searchable(DATA)
 PATHS = [f"{section}.{name}" for section, names in SEARCHABLE.items() for name in names]
 # A test that trained in this process has switched the smallest floats off.
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)

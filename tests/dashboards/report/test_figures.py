@@ -169,6 +169,13 @@ def test_a_heat_map_with_named_columns_tells_its_numbers() -> None:
     assert figure.data[0].text is None
 
 
+def test_equal_names_are_rows_and_columns_of_their_own() -> None:
+    words = ("the", "dog", "the")
+    (trace,) = figures.picture(HeatMap("t", "n", "x", "y", words, words, ((1.0, 0.0, 0.0),) * 3, 0.0, 1.0)).data
+    assert len(set(trace.x)) == len(set(trace.y)) == 3
+    assert [name.replace("\u200b", "") for name in trace.x] == [*words]
+
+
 def test_the_rows_of_a_large_heat_map_are_not_named() -> None:
     rows = tuple(map(str, range(64)))
     shown = HeatMap("t", "n", "step", "unit", (0.0,), rows, tuple((0.5,) for _ in rows), 0.0, 1.0)

@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.report import page
 from dashboards.report.page import report
-from lstm.records.figures import Curve, Forecast, HeatMap, Passage
+from lstm.records.figures import Beside, Curve, Forecast, HeatMap, Passage
 from lstm.records.objective import RECORD, TaskRecord
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -224,6 +224,15 @@ def test_a_picture_of_test_data_is_shown_beside_the_tasks_own_baseline(make: Sim
     assert "Forecasts of the best trial" not in page.text
     assert "On test data its accuracy is 0.96, 20% above the logistic regression (0.8)." in page.text
     assert "reads all steps of a sequence at once" in page.text
+    assert "img" not in page.tags
+
+
+def test_translations_stand_beside_their_references(make: SimpleNamespace) -> None:
+    shown = Beside("Translations", EVIL, ("source", "translation"), ((EVIL, "one"), ("zwei", "two")))
+    page = _Page(report(sweep([make.trial(0, 40.0)], task="translate"), {}, [shown], {}))
+    assert f"{EVIL}one" in page.text
+    assert "zweitwo" in page.text
+    assert "The best trial on test data" not in page.text
     assert "img" not in page.tags
 
 

@@ -134,11 +134,14 @@ WRONG = [
     ),
     (
         "task: forecast",
-        "task: translate",
+        "task: caption",
         (
             "3: task",
             "wrong-type",
-            {"came": '"translate"', "wanted": "forecast, memory, classify, language_model or FILE.py:Class"},
+            {
+                "came": '"caption"',
+                "wanted": "forecast, memory, classify, language_model, translate or FILE.py:Class",
+            },
         ),
     ),
     (

@@ -1,0 +1,1 @@
+"""Pairs of sentences: as values, generated, read from files, and as numbered units."""
