@@ -140,7 +140,16 @@ def test_mlflow_offers_one_curve_a_call() -> None:
 # --- left out
 
 
-@pytest.mark.parametrize("how", ["another version", "mlflow", pytest.param("all", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("off", ["mlflow", "all"])
+def test_the_switch_leaves_mlflow_as_it_is(monkeypatch: pytest.MonkeyPatch, off: str) -> None:
+    assert (private_patches.makes_tables(), private_patches.may_ask()) == (True, True)
+    monkeypatch.setenv(patches.SWITCH, off)
+    assert (private_patches.makes_tables(), private_patches.may_ask()) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "how", ["another version", *(pytest.param(n, marks=pytest.mark.faults) for n in ("mlflow", "all"))]
+)
 def test_where_they_are_left_out_mlflow_makes_its_store_and_no_server_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
