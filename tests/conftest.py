@@ -72,9 +72,9 @@ def pytest_collection_modifyitems(items):
 # test_driver.py Ray itself is, so none of these follows there.
 WAITING = (
     ("tests/cluster/test_driver.py",),
-    ("tests/cluster/test_hosts.py", "tests/experiments/verbs/test_run.py", "tests/docs/test_commands.py"),
+    ("tests/cluster/test_hosts.py", "tests/docs/test_commands.py"),
     ("tests/dashboards/test_outages.py",),
-    ("tests/docs/test_notebook.py",),
+    ("tests/experiments/verbs/test_run.py",),
 )
 
 

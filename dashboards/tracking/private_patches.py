@@ -1,4 +1,4 @@
-"""All uses of MLflow's private parts: an empty store's tables, requests to a server, the places of addresses.
+"""All uses of MLflow's private parts: a store's tables, requests to a server, the places of addresses.
 
 A call is left out with a version of MLflow that it was not tried with, or if `SWEEP_WITHOUT_PATCHES` names mlflow; its
 `Patch` says what happens then. Homes contain the names of tables: a table that is missing is not touched, and a test
@@ -16,6 +16,7 @@ TRIED = ("3.17",)
 TABLES = Patch("mlflow", "make_tables", TRIED, "a store may not open again if its first start was interrupted")
 SCHEMA = Path(__file__).with_name("mlflow_tables.sql")  # its first line names the version of MLflow
 REQUEST = Patch("mlflow", "request", TRIED, "a server is not checked before the sweep begins")
+POINTS = Patch("mlflow", "points", TRIED, "`sweep verify` asks a database for each curve by itself")
 
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",  # for one try; the recorder tries again by itself
@@ -91,6 +92,28 @@ def migrate(engine: Any) -> None:
     from mlflow.store.db.utils import _initialize_tables
 
     _initialize_tables(engine)
+
+
+def points(client: Any, run_id: str) -> dict[str, list[tuple[int, float, int]]] | None:
+    """Return all points of a run in MLflow's database, by metric: (step, value, timestamp in ms), as MLflow sorts them.
+
+    MLflow offers one metric a call, each with five statements. None if the store is no database, or without the patch.
+    """
+    import mlflow
+
+    engine = getattr(client._tracking_client.store, "engine", None) if POINTS.fits(mlflow.__version__) else None
+    if engine is None:
+        return None
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+
+    table = SqlMetric.__table__
+    rows = table.select().where(table.c.run_uuid == run_id).order_by(table.c.timestamp, table.c.step, table.c.value)
+    found: dict[str, list[tuple[int, float, int]]] = {}
+    with engine.connect() as connection:
+        for row in connection.execute(rows):
+            value = float("nan") if row.is_nan else row.value
+            found.setdefault(row.key, []).append((row.step, value, row.timestamp))
+    return found
 
 
 def known_schemas() -> set[str]:

@@ -277,11 +277,7 @@ class _Check:
     # --- reading
 
     def _curves(self, run: Any, names: Iterable[str]) -> Curves:
-        every = sorted({*run.data.metrics, *names})
-        return {
-            name: [(p.step, p.value, p.timestamp) for p in self._client.get_metric_history(run.info.run_id, name)]
-            for name in every
-        }
+        return runs.curves(self._client, run.info.run_id, [*run.data.metrics, *names])
 
     def _text(self, run: Any, name: str) -> str | None:
         with tempfile.TemporaryDirectory(prefix="sweep-") as folder:

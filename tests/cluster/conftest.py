@@ -9,6 +9,7 @@ from pathlib import Path
 import migrations
 import postgres
 import pytest
+import statements
 
 from cluster.study import storage
 
@@ -17,6 +18,7 @@ from cluster.study import storage
 def _migrations():
     """Read once, not for each database."""
     migrations.read_once()
+    statements.shared()
 
 
 @pytest.fixture(scope="session")

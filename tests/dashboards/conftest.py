@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import migrations
 import pytest
+import statements
 from outages import MlflowServer
 
 from dashboards.tracking import runs
@@ -18,6 +19,7 @@ from lstm.records.trial import Trial
 def _migrations() -> None:
     """Read once, not for each database."""
     migrations.read_once()
+    statements.shared()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,9 @@
 """The notebook runs as it is, and Ctrl-C in one ends a sweep and not the kernel."""
 
+import contextlib
+import functools
+import io
+import json
 import os
 import queue
 import sys
@@ -7,14 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
+import twin
+
+import experiments
 
 nbformat = pytest.importorskip("nbformat", reason="the extra `dev` has it")
 nbclient = pytest.importorskip("nbclient", reason="the extra `dev` has it")
 manager = pytest.importorskip("jupyter_client.manager", reason="the extra `dev` has it")
 pytest.importorskip("ipykernel", reason="the extra `dev` has it")
 
-ROOT = Path(__file__).parents[2]
-LAB = ROOT / "tests" / "lab"
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebook.ipynb"
 PATIENCE_S = 280
 
 
@@ -29,9 +35,33 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "stands"
 
 
+def test_the_notebook_runs_without_a_kernel(folder, tmp_path):
+    """Its cells in IPython, in a child, and its sweep without Ray."""
+    answers, log = tmp_path / "answers.json", tmp_path / "log"
+    assert twin.forked(lambda: cells_run(folder, answers), log, drawn=True) == 0, log.read_text()
+    look(log.read_text(), json.loads(answers.read_text()), folder)
+
+
+def cells_run(folder, answers):
+    """Run the cells; what each says of its last value is written down."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    os.chdir(folder)
+    experiments.run = functools.partial(experiments.run, in_process=True)  # of the child alone
+    shell = InteractiveShell.instance()
+    shown = []
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        if cell.cell_type == "code":
+            with contextlib.redirect_stdout(io.StringIO()):  # where IPython shows the value, too
+                answer = shell.run_cell(cell.source)
+            answer.raise_error()
+            shown += [shell.display_formatter.format(answer.result)[0]] if answer.result is not None else []
+    answers.write_text(json.dumps(shown))
+
+
+@pytest.mark.faults  # a kernel and Ray: ten times the CPU of the cells alone
 def test_the_notebook_runs(folder):
-    notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
-    assert all(not cell.get("outputs") for cell in notebook.cells), "it is kept without what it has printed"
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = nbclient.NotebookClient(
         notebook, timeout=PATIENCE_S, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
@@ -39,19 +69,27 @@ def test_the_notebook_runs(folder):
     shown = {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
     streams = [out for outputs in shown.values() for out in outputs if out.output_type == "stream"]
     assert {out.name for out in streams} == {"stderr"}, "what is logged, where the notebook says"
-    said = "".join(out.text for out in streams)
-    assert "sunspots-notebook: 2 trials\n" in said
-    assert "sunspots-notebook: All trials have ended." in said
-    assert all(word not in said for word in ("Warning", "Ray", "ray", "Optuna")), said
     kinds = {out.output_type for outputs in shown.values() for out in outputs}
     assert kinds == {"stream", "execute_result"}, "nobody else shows anything"
     results = [out.data for outputs in shown.values() for out in outputs if out.output_type == "execute_result"]
+    look("".join(out.text for out in streams), results, folder)
+
+
+def look(said, results, folder):
+    """What the notebook's cells must have said and shown, and left in the folder."""
+    assert "sunspots-notebook: 2 trials\n" in said
+    assert "sunspots-notebook: All trials have ended." in said
+    assert all(word not in said for word in ("Warning", "Ray", "ray", "Optuna")), said
     texts = [data["text/plain"] for data in results]
     assert "hiden_size" in texts[1]
     assert texts[2].startswith("Best(trial=")
     assert [sum("<table" in data.get("text/html", "") for data in results)] == [3]
     assert "2009" in texts[-1]
     assert sorted(path.name for path in folder.iterdir()) == ["runs"]
+
+
+def test_the_notebook_is_kept_without_what_it_has_printed():
+    assert all(not cell.get("outputs") for cell in nbformat.read(NOTEBOOK, as_version=4).cells)
 
 
 class Kernel:

@@ -24,6 +24,7 @@ import inside
 import migrations
 import moving
 import pytest
+import statements
 import twin
 import yaml
 from click.testing import CliRunner
@@ -69,6 +70,7 @@ tracking: {uri: "${MLFLOW_TRACKING_URI:-http://localhost:5000}", checkpoints: be
 def _migrations():
     """Read once, not for each database."""
     migrations.read_once()
+    statements.shared()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from matrix import diagonal
 
 from dashboards.tracking import server
 from experiments import lookup
@@ -141,10 +142,9 @@ def unset(home, folder, monkeypatch):
     return {"STUDY": f"sqlite:///{home / 'study.db'}", "MLFLOW": f"sqlite:///{home / 'mlflow.db'}", "DATA": "tiny.csv"}
 
 
-@pytest.mark.parametrize("named", ["tiny", "tiny.yaml"])
-@pytest.mark.parametrize(("arguments", "needed"), ASKS.values(), ids=ASKS)
-def test_a_verb_asks_for_the_variables_that_it_needs(unset, sweep, named, arguments, needed):
-    verb, *options = arguments
+@diagonal(asked=tuple(ASKS), named=["tiny", "tiny.yaml"])
+def test_a_verb_asks_for_the_variables_that_it_needs(unset, sweep, asked, named):
+    (verb, *options), needed = ASKS[asked]
     answer = sweep(verb, named, *options, **{name: unset[name] for name in needed})
     assert ":-default}" not in answer.err, "none was asked for"
     assert answer.code in {"ui": (1,), "verify": (0, 1), "rebuild": (0, 1)}.get(verb, (0,)), answer.err

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matrix import diagonal
 
 from experiments.new_spec import compose
 from experiments.operations.drafting import Written, new
@@ -89,8 +90,7 @@ def loads(written: Written) -> dict[str, int]:
     return counts | {"test": len(found.origins("test", config))}
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-@pytest.mark.parametrize("name", FRAMES)
+@diagonal(name=tuple(FRAMES), kind=["csv", "parquet"])
 def test_writes_a_spec_that_loads_with_windows(here: Path, name: str, kind: str) -> None:
     frame, path = FRAMES[name], here / f"{name}.{kind}"
     frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import migrations
 import pytest
+import statements
 from mlflow.tracking._tracking_service import utils as mlflow_client
 
 HERE = Path(__file__).parent
@@ -19,6 +20,7 @@ MADE_IN = Path("/srv/lstm-sweeps-old")  # their databases hold it
 def _migrations():
     """Read once, not for each database."""
     migrations.read_once()
+    statements.shared()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ import blank
 import inside
 import migrations
 import sqlalchemy
+import statements
 
 from experiments.cli import main
 from lstm import checkpoint
@@ -67,6 +68,7 @@ def warm() -> None:
 
     stored.prepare_importances()
     migrations.read_once()
+    statements.made()
     # The first study and the first figure of a process prepare what the others find.
     study = optuna.create_study(storage="sqlite://")  # in memory
     study.tell(study.ask(), 0.0)

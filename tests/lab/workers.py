@@ -18,7 +18,15 @@ from pathlib import Path
 
 LAB = Path(__file__).parent
 # What tests import, beside what a sweep needs; each of them would import it by itself.
-MODULES = ("hypothesis", "ray.tune", "scipy.stats", "sklearn", "experiments.api", "mlflow.genai")
+MODULES = (
+    "hypothesis",
+    "ray.tune",
+    "scipy.stats",
+    "sklearn.ensemble",  # optuna-dashboard's
+    "optuna.importance",
+    "experiments.api",
+    "mlflow.genai",
+)
 
 
 def main() -> int:

@@ -116,8 +116,9 @@ LAUNCHER = {
     "RAY_TUNE_CALLBACKS": "no.such.callback",
 }
 JOIN = """
-import json, os, sys
+import json, os, subprocess, sys
 from cluster.config import ResourcesConfig
+from cluster.ray_backend import private_patches
 from cluster.ray_backend.connection import join
 
 if __name__ == "__main__":
@@ -129,7 +130,12 @@ if __name__ == "__main__":
         warnings = [each.row() for each in joined.warnings]
         found = {"address": joined.address, "cpus": joined.cpus, "warnings": warnings, "rooms": rooms}
         _create_default_callbacks([])
-        print(json.dumps(found))
+        ask = [sys.executable, "-P", "-c", private_patches.QUESTION, ray.get_runtime_context().gcs_address, "found"]
+        answer = json.loads(subprocess.run(ask, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
+        started = ray._private.worker._global_node.all_processes
+        found |= {"started": sorted(started), "hosts": len(answer["hosts"]), "here": len(answer["here"])}
+        monitor = started["monitor"][0].process
+    print(json.dumps(found | {"monitor": monitor.wait(60)}))
 """
 
 
@@ -174,6 +180,10 @@ def test_a_local_ray_is_ours_and_needs_neither_a_home_nor_a_short_tmpdir_and_tak
     assert (warning["code"], warning["place"]) == ("rays-files-elsewhere", f"TMPDIR {long}")
     assert (warning["values"]["folder"], warning["values"]["variable"]) == ("/tmp/ray", "TMPDIR")
     assert [path for path in long.iterdir() if path.name.startswith(("ray", "lstm-sweeps-"))] == []
+    assert {"gcs_server", "raylet", "monitor"} <= set(found["started"])
+    assert "dashboard" not in found["started"], "the server that nobody asked for is not started"
+    assert (found["hosts"], found["here"]) == (1, 1), "what its head answers"
+    assert found["monitor"] != 0, "it was killed"
 
 
 WAITS = """

@@ -81,6 +81,8 @@ def test_rays_system_knows_each_setting(name):
             assert content.find(name.encode()) >= 0, program
 
 
+# In each run of the tests tests/cluster/ray_backend/test_connection.py holds the same of the local Ray that it starts.
+@pytest.mark.faults
 def test_a_local_ray_starts_with_them_is_asked_and_ends_its_monitor():
     code = """
 import json, subprocess, sys

@@ -27,6 +27,7 @@ def schema(path: Path) -> set[str]:
 def test_they_were_tried_with_the_mlflow_that_is_installed() -> None:
     assert private_patches.TABLES.fits(mlflow.__version__), mlflow.__version__
     assert private_patches.REQUEST.fits(mlflow.__version__), mlflow.__version__
+    assert private_patches.POINTS.fits(mlflow.__version__), mlflow.__version__
 
 
 def test_mlflow_can_still_be_called_so() -> None:
@@ -41,6 +42,31 @@ def test_a_store_whose_tables_we_make_is_mlflows_own(tmp_path: Path) -> None:
     client = runs.connect(f"sqlite:///{tmp_path}/mlflow.db")
     assert client.search_experiments()[0].name == "Default"
     assert schema(tmp_path / "mlflow.db") <= private_patches.known_schemas()
+
+
+def test_a_runs_points_are_those_of_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = runs.connect(f"sqlite:///{tmp_path}/mlflow.db")
+    run_id, other = (client.create_run("0").info.run_id for _ in range(2))
+    nan = float("nan")
+    points = [("loss", 0.5, 20, 2), ("loss", 0.75, 10, 1), ("loss", 0.25, 20, 2), ("loss", nan, 20, 2)]
+    points += [
+        ("loss", -1e300, 20, 1),
+        ("val/mae", nan, 5, 0),
+        ("Loss", 3.0, 5, 0),
+        ("LOSS", 1.0, 9_999_999_999_999, -1),
+    ]
+    runs.log(client, run_id, metrics=points)
+    runs.log(client, other, metrics=[("loss", 9.0, 1, 1)])
+    asked: list[str] = []
+    real = client.get_metric_history
+    monkeypatch.setattr(client, "get_metric_history", lambda run, name: asked.append(name) or real(run, name))
+    names = ["loss", "val/mae", "Loss", "LOSS", "none"]
+    ours = runs.curves(client, run_id, [*names, "loss"])
+    assert asked == []
+    monkeypatch.setenv(patches.SWITCH, "mlflow")
+    assert repr(runs.curves(client, run_id, names)) == repr(ours)  # where NaN is NaN
+    assert asked == sorted(names)
+    assert [len(ours[name]) for name in names] == [5, 1, 1, 1, 0]
 
 
 def made_by(make: Callable[[object], None], path: Path) -> list[str]:
@@ -107,10 +133,23 @@ def test_a_store_of_mlflows_whose_making_was_cut_short_never_opens(tmp_path: Pat
         runs.connect(f"sqlite:///{tmp_path}/mlflow.db").search_experiments()
 
 
+def test_mlflow_offers_one_curve_a_call() -> None:
+    assert [name for name in dir(mlflow.MlflowClient) if "metric_history" in name] == ["get_metric_history"]
+
+
 # --- left out
 
 
-@pytest.mark.parametrize("how", ["another version", "mlflow", pytest.param("all", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("off", ["mlflow", "all"])
+def test_the_switch_leaves_mlflow_as_it_is(monkeypatch: pytest.MonkeyPatch, off: str) -> None:
+    assert (private_patches.makes_tables(), private_patches.may_ask()) == (True, True)
+    monkeypatch.setenv(patches.SWITCH, off)
+    assert (private_patches.makes_tables(), private_patches.may_ask()) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "how", ["another version", *(pytest.param(n, marks=pytest.mark.faults) for n in ("mlflow", "all"))]
+)
 def test_where_they_are_left_out_mlflow_makes_its_store_and_no_server_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:

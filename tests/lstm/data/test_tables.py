@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matrix import diagonal
 
 from lstm.config.forecast import ForecastData, Split
 from lstm.data.profile.files import GivenFile
@@ -90,8 +91,10 @@ def check(made, table, times, values=VALUES):
 # --- Days and months at local midnight, and offsets -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("zone", ["Europe/Lisbon", "America/Chicago", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"])
-@pytest.mark.parametrize("times", [DAYS, MONTHS, pd.date_range("2019-11-23", periods=ROWS, freq="7D")])
+@diagonal(
+    zone=["Europe/Lisbon", "America/Chicago", "Asia/Kolkata", "Australia/Lord_Howe", "UTC"],
+    times=[DAYS, MONTHS, pd.date_range("2019-11-23", periods=ROWS, freq="7D")],
+)
 def test_the_wall_clock_decides_steps_of_days_and_months(found, zone, times):
     made, table = found(csv([each.isoformat() for each in times.tz_localize(zone)], VALUES[: len(times)]))
     check(made, table, times, VALUES[: len(times)])
@@ -114,8 +117,7 @@ MONTH_FORMS = ["%Y%m", "%b %Y", "%m/%Y", "%YM%m", "%b-%y"]
 QUARTER_FORMS = ["%YQ%q", "Q%q %Y", "%Y-%q", "%Y.%q", "%Y-Q%q"]
 
 
-@pytest.mark.parametrize("form", DAY_FORMS)
-@pytest.mark.parametrize("backwards", [False, True])
+@diagonal(form=DAY_FORMS, backwards=[False, True])
 def test_days_in_any_form_are_sorted(found, form, backwards):
     order = slice(None, None, -1) if backwards else slice(None)
     check(*found(csv(DAYS[order].strftime(form), VALUES[order])), DAYS)
@@ -133,8 +135,7 @@ def test_quarters_are_quarters(found, form):
     assert made.step == "QS"
 
 
-@pytest.mark.parametrize("unit", [1, 1_000, 1_000_000])
-@pytest.mark.parametrize("kind", ["{}", "{}.0"])
+@diagonal(unit=[1, 1_000, 1_000_000], kind=["{}", "{}.0"])
 def test_times_since_1970(found, unit, kind):
     numbers = HOURS.as_unit("s").asi8 * unit
     check(*found(csv([kind.format(each) for each in numbers][::-1], VALUES[::-1])), HOURS)
@@ -331,12 +332,17 @@ def test_periods_of_a_day_on_which_a_clock_changes_need_the_place(refused, tmp_p
     assert refused(frame.to_csv(index=False)).values["count"] == 46
 
 
-@pytest.mark.parametrize(
-    "times",
-    [DAYS, HOURS, pd.bdate_range("1999-03-01", periods=ROWS), pd.date_range("2030-01-01", periods=ROWS, freq="15min")],
+@diagonal(
+    times=[
+        DAYS,
+        HOURS,
+        pd.bdate_range("1999-03-01", periods=ROWS),
+        pd.date_range("2030-01-01", periods=ROWS, freq="15min"),
+    ],
+    column=[("Date", 1), ("serial", -1), ("order date", 1)],
 )
-@pytest.mark.parametrize(("name", "order"), [("Date", 1), ("serial", -1), ("order date", 1)])
-def test_days_of_a_spreadsheet(found, times, name, order):
+def test_days_of_a_spreadsheet(found, times, column):
+    name, order = column
     serial = (times - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)
     frame = pd.DataFrame({"v": VALUES, name: serial.astype(int) if (serial % 1 == 0).all() else serial})
     made, table = found(frame[::order].to_csv(index=False))
@@ -399,8 +405,7 @@ def test_hours_of_a_day_as_intervals_and_hundreds(found, name, write):
     check(made, table, HOURS)
 
 
-@pytest.mark.parametrize("mark", [" - ", " to ", "/"])
-@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d %b %Y"])
+@diagonal(mark=[" - ", " to ", "/"], form=["%Y-%m-%d", "%d %b %Y"])
 def test_intervals_of_days_count_from_their_start(found, mark, form):
     week = pd.Timedelta(days=6)
     check(*found(csv([f"{each:{form}}{mark}{each + week:{form}}" for each in WEEKS])), WEEKS)
@@ -491,8 +496,7 @@ def test_utc_before_an_offset_says_nothing_more(found, word):
     check(made, table, pd.DatetimeIndex([f"{each}{word[3:]}" for each in HOURS]).tz_convert("UTC").tz_localize(None))
 
 
-@pytest.mark.parametrize("word", ["UTC", "GMT"])
-@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S ", "%d %b %Y %H:%M "])
+@diagonal(word=["UTC", "GMT"], form=["%Y-%m-%d %H:%M:%S ", "%d %b %Y %H:%M "])
 def test_the_word_of_a_zone_is_an_offset(found, word, form):
     made, table = found(csv(HOURS.strftime(form) + word))
     check(made, table, HOURS)
@@ -639,8 +643,7 @@ def test_a_third_word_makes_no_flags(found):
     assert "door" in made.left_out
 
 
-@pytest.mark.parametrize("other", ["{:.2f}", "{:g}", "{:.1f}"])
-@pytest.mark.parametrize("thousands", ["", "."])
+@diagonal(other=["{:.2f}", "{:g}", "{:.1f}"], thousands=["", "."])
 def test_points_for_decimals_beside_commas_are_read(found, other, thousands):
     commas = [f"{v * 100:,.2f}".translate(str.maketrans(",.", ".,")) for v in VALUES]
     commas = commas if thousands else [each.replace(".", "") for each in commas]
@@ -1304,8 +1307,7 @@ def test_wide_tables_and_panels_are_refused_however_they_are_written(refused, da
 # --- What a reviewer's files have shown ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["HourEnding", "hourEnding", "IntervalEnd", "endTime", "Hour_End"])
-@pytest.mark.parametrize("clock", ["{:02}:00", "{}"])
+@diagonal(name=["HourEnding", "hourEnding", "IntervalEnd", "endTime", "Hour_End"], clock=["{:02}:00", "{}"])
 def test_an_hour_is_named_by_its_end_in_names_of_joined_words_too(found, name, clock):
     times = pd.date_range("2021-03-04", periods=240, freq="h")
     if clock == "{}" and name not in ("HourEnding", "hourEnding"):
@@ -1315,8 +1317,7 @@ def test_an_hour_is_named_by_its_end_in_names_of_joined_words_too(found, name, c
     check(made, table, times, np.sin(np.arange(240)))
 
 
-@pytest.mark.parametrize("form", ["%m.%Y", "%Y.%m"])
-@pytest.mark.parametrize("value", ["{:.2f}", "{:.1f} €"])
+@diagonal(form=["%m.%Y", "%Y.%m"], value=["{:.2f}", "{:.1f} €"])
 @EITHER_WAY
 def test_months_with_a_point_are_times_and_no_numbers(found, form, value, order):
     numbers = [value.format(each).replace(".", ",") for each in VALUES]
@@ -1491,8 +1492,7 @@ def test_points_before_three_digits_alone_are_asked_for_beside_dates_with_points
     )
 
 
-@pytest.mark.parametrize("day", ["%Y-%m-%d", "%d/%m/%Y"])
-@pytest.mark.parametrize("first", [5, 120])
+@diagonal(day=["%Y-%m-%d", "%d/%m/%Y"], first=[5, 120])
 def test_points_before_three_digits_alone_are_told_in_a_file_with_semicolons(found, day, first):
     values = np.array([first + n / 1000 + n % 5 for n in range(ROWS)])
     frame = pd.DataFrame({"day": DAYS.strftime(day), "price": [f"{v:.3f}" for v in values]})
@@ -1535,18 +1535,17 @@ def test_months_with_names_of_other_languages_are_sorted(found, language, write,
     assert "rows-sorted-by-time" in [each.code for each in made.notes]
 
 
-@pytest.mark.parametrize(
-    "form", ["{d.day:02}-{m}-{d.year}", "{d.day}. {m} {y:02}", "{d.day} de {m} de {d.year}", "{m} {d.day}, {d.year}"]
+@diagonal(
+    form=["{d.day:02}-{m}-{d.year}", "{d.day}. {m} {y:02}", "{d.day} de {m} de {d.year}", "{m} {d.day}, {d.year}"],
+    language=["de", "fr", "es", "pt"],
 )
-@pytest.mark.parametrize("language", ["de", "fr", "es", "pt"])
 def test_days_with_names_of_months_of_other_languages(found, form, language):
     names = pytest.importorskip("babel.dates").get_month_names("abbreviated", "format", language)
     texts = [form.format(d=each, m=names[each.month].rstrip("."), y=each.year % 100) for each in DAYS]
     check(*found(csv(texts[::-1], VALUES[::-1])), DAYS)
 
 
-@pytest.mark.parametrize("language", ["cs", "hr", "fi", "hu", "lt"])
-@pytest.mark.parametrize("write", ["{} {:02}", "{}-{}"])
+@diagonal(language=["cs", "hr", "fi", "hu", "lt"], write=["{} {:02}", "{}-{}"])
 def test_months_in_a_language_that_is_not_known_are_asked_for(refused, language, write):
     names = pytest.importorskip("babel.dates").get_month_names("abbreviated", "format", language)
     months = pd.date_range("2005-03-01", periods=50, freq="MS")
@@ -1615,8 +1614,7 @@ def test_offsets_as_numbers_are_no_inputs_and_are_told(found, refused, name, val
     assert told.values["column"] == name
 
 
-@pytest.mark.parametrize("name", ["Time", "Uhrzeit", "hora", "Hour", "Heure"])
-@pytest.mark.parametrize("day", ["serial", "%d/%m/%Y", "%Y-%m-%d"])
+@diagonal(name=["Time", "Uhrzeit", "hora", "Hour", "Heure"], day=["serial", "%d/%m/%Y", "%Y-%m-%d"])
 def test_a_part_of_a_day_beside_a_date_is_a_time(found, name, day):
     times = pd.date_range("2023-02-27 03:00", periods=ROWS, freq="20min")
     days = (times.normalize() - pd.Timestamp("1899-12-30")).days if day == "serial" else times.strftime(day)
@@ -1672,8 +1670,7 @@ def indian(number):
     return ",".join(groups)
 
 
-@pytest.mark.parametrize("factor", [3_001, 90_001, 7_000_003, 123_456])
-@pytest.mark.parametrize("sign", ["{}", "₹{}", "{}.50"])
+@diagonal(factor=[3_001, 90_001, 7_000_003, 123_456], sign=["{}", "₹{}", "{}.50"])
 def test_groups_of_digits_as_in_india(found, factor, sign):
     values = (VALUES * factor).astype(int)
     frame = pd.DataFrame({"t": DAYS, "v": [sign.format(indian(each)) for each in values]})
@@ -1725,8 +1722,7 @@ def test_several_days_of_each_month_are_steps(found, days):
     assert (gone.step, gone.missing_steps) == (made.step, 2)
 
 
-@pytest.mark.parametrize("form", ["{0.year}{0.month:02}d{1}", "{0.year}-D{1}", "{2}"])
-@pytest.mark.parametrize("name", ["dekad", "Dekade", "decada", "décade"])
+@diagonal(form=["{0.year}{0.month:02}d{1}", "{0.year}-D{1}", "{2}"], name=["dekad", "Dekade", "decada", "décade"])
 def test_dekads_as_numbers_are_asked_for(refused, form, name):
     days = [pd.Timestamp(y, m, d) for y in range(2010, 2014) for m in range(1, 13) for d in (1, 11, 21)][:ROWS]
     texts = [form.format(day, n % 3 + 1, n % 36 + 1) for n, day in enumerate(days)]
@@ -1817,8 +1813,7 @@ def test_units_below_a_first_column_without_a_name(found, units):
     assert (made.time, made.target) == ("time", "load")
 
 
-@pytest.mark.parametrize("day", ["%d/%m/%Y", "%Y-%m-%d", "%b %d, %Y"])
-@pytest.mark.parametrize("clock", ["%H:%M:%S", "%I:%M %p"])
+@diagonal(day=["%d/%m/%Y", "%Y-%m-%d", "%b %d, %Y"], clock=["%H:%M:%S", "%I:%M %p"])
 def test_rows_of_one_day_alone_are_read(found, day, clock):
     times = pd.date_range("2020-02-29 03:17", periods=ROWS, freq="7min")
     frame = pd.DataFrame({"Date": times.strftime(day), "Time": times.strftime(clock), "v": VALUES})
@@ -1873,16 +1868,14 @@ def test_a_year_beyond_that_of_nanoseconds_is_refused(refused):
 # --- Years of two digits, days without a year, and lines without names ------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["%b-%y", "%d/%m/%y", "%y%m%d", "%d-%b-%y", "%d.%m.%y %H:%M"])
-@pytest.mark.parametrize("first", ["1949-01-15", "1963-08-25"])
+@diagonal(form=["%b-%y", "%d/%m/%y", "%y%m%d", "%d-%b-%y", "%d.%m.%y %H:%M"], first=["1949-01-15", "1963-08-25"])
 def test_a_year_of_two_digits_is_not_taken_for_one_of_the_far_future(refused, form, first):
     times = pd.date_range(first, periods=ROWS, freq="MS" if form == "%b-%y" else "D").strftime(form)
     frame = pd.DataFrame({"date": times, "v": VALUES}).to_csv(index=False)
     assert refused(frame).code == "year-of-two-digits"
 
 
-@pytest.mark.parametrize("form", ["%b-%y", "%d/%m/%y", "%d-%b-%y"])
-@pytest.mark.parametrize("first", ["1971-01-15", "2014-08-25"])
+@diagonal(form=["%b-%y", "%d/%m/%y", "%d-%b-%y"], first=["1971-01-15", "2014-08-25"])
 def test_other_years_of_two_digits_are_read(found, form, first):
     times = pd.date_range(first, periods=ROWS, freq="MS" if form == "%b-%y" else "D")
     made, table = found(csv(times.strftime(form)))
@@ -1895,8 +1888,7 @@ def test_a_year_of_four_digits_may_be_far_ahead(found, written):
     assert made.first == "2049-01-01"
 
 
-@pytest.mark.parametrize("form", ["%b-%d", "%b %d", "%b/%d"])
-@pytest.mark.parametrize("order", [1, -1])
+@diagonal(form=["%b-%d", "%b %d", "%b/%d"], order=[1, -1])
 def test_days_without_a_year_are_no_months(refused, form, order):
     days = pd.date_range("2019-01-01", periods=ROWS)[::order].strftime(form)
     assert refused(csv(days)).code == "no-time-format"
@@ -1916,9 +1908,7 @@ def german(value):
     return f"{value:.2f}".replace(".", ",")
 
 
-@pytest.mark.parametrize("mark", [";", "\t", "|"])
-@pytest.mark.parametrize("day", ["%d.%m.%Y", "%Y-%m-%d", "%d.%m.%Y 00:00"])
-@pytest.mark.parametrize("count", [1, 2, 4])
+@diagonal(mark=[";", "\t", "|"], day=["%d.%m.%Y", "%Y-%m-%d", "%d.%m.%Y 00:00"], count=[1, 2, 4])
 def test_decimal_commas_in_a_file_without_names(found, mark, day, count):
     rows = [mark.join([f"{DAYS[n]:{day}}", *[german(VALUES[n])] * count]) for n in range(ROWS)]
     made, table = found("\n".join(rows))
@@ -1953,16 +1943,14 @@ def test_numbers_of_rows_without_a_name_are_no_time(found):
     assert made.time is None
 
 
-@pytest.mark.parametrize("first", ["2021-01-09", "2009-10-11", "2024-02-20"])
-@pytest.mark.parametrize("freq", ["h", "15min", "10min"])
+@diagonal(first=["2021-01-09", "2009-10-11", "2024-02-20"], freq=["h", "15min", "10min"])
 def test_ten_digits_are_a_date_with_a_year_of_two(found, first, freq):
     times = pd.date_range(first, periods=ROWS, freq=freq)
     made, table = found(csv(times.strftime("%y%m%d%H%M").astype(int)[::-1], VALUES[::-1]))
     check(made, table, times)
 
 
-@pytest.mark.parametrize("first", ["1998-07-21", "2021-01-09", "2036-08-01"])
-@pytest.mark.parametrize("freq", ["s", "min", "15min", "h", "D"])
+@diagonal(first=["1998-07-21", "2021-01-09", "2036-08-01"], freq=["s", "min", "15min", "h", "D"])
 def test_ten_digits_are_seconds_since_1970(found, first, freq):
     times = pd.date_range(first, periods=ROWS, freq=freq, unit="s")
     made, table = found(csv(times.asi8[::-1], VALUES[::-1]))
@@ -1977,8 +1965,7 @@ def test_weeks_from_0_with_the_newest_first_are_asked_for(found, refused, column
     assert found(weeks.to_csv(index=False))[0].time is None
 
 
-@pytest.mark.parametrize("names", [("yyyy", "mm", "dd"), ("YR", "MM", "DY"), ("Jahr", "Monat", "Tag")])
-@pytest.mark.parametrize("mark", [" ", ",", "\t"])
+@diagonal(names=[("yyyy", "mm", "dd"), ("YR", "MM", "DY"), ("Jahr", "Monat", "Tag")], mark=[" ", ",", "\t"])
 def test_a_series_of_parts_of_dates_is_no_table_of_sequences(tmp_path, names, mark):
     rows = [mark.join([*names, "sst"]), *(mark.join(map(str, (d.year, d.month, d.day, 20.5 + d.day))) for d in DAYS)]
     (tmp_path / "a.csv").write_text("\n".join(rows))

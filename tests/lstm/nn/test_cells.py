@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from matrix import diagonal
 
 from lstm.config.model import ModelConfig
 from lstm.nn import cells
@@ -61,8 +62,7 @@ def at(state, n, keep):
     return tuple(at(part, n, keep) for part in state)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@diagonal(name=tuple(NAMES), bidirectional=[False, True])
 def test_padding_reaches_neither_results_nor_gradients(name, bidirectional):
     cell = made(name, bidirectional=bidirectional)
     x = torch.randn(4, 9, 3, dtype=torch.float64)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from matrix import diagonal
 from sklearn.linear_model import Ridge as Independent
 
 from lstm.checkpoint import Checkpoint, dumps, loads
@@ -43,9 +44,11 @@ def windows(config, series, target, origins):
 # --- Where it starts ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [{}, {"scaling": "none"}, GAPS, GAPS | {"missing": "forward_fill"}], ids=str)
-@pytest.mark.parametrize("targets", [["y"], ["a", "b"]], ids=str)
-@pytest.mark.parametrize("model", [{}, {"normalization": "window"}, {"variant": "vanilla"}], ids=str)
+@diagonal(
+    data=[{}, {"scaling": "none"}, GAPS, GAPS | {"missing": "forward_fill"}],
+    targets=[["y"], ["a", "b"]],
+    model=[{}, {"normalization": "window"}, {"variant": "vanilla"}],
+)
 def test_it_is_the_ridge_regression_that_is_best_on_validation(trial_config, series_of, data, targets, model):
     config = trial_config(data | {"target": targets}, model | LINEAR, loss_on="measured")
     values = wave(columns=len(targets))

@@ -1,0 +1,24 @@
+"""A matrix of cases of which `make test` runs a diagonal: each value of each axis. `make faults` runs the others."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+
+def diagonal(**axes: Sequence[Any]) -> pytest.MarkDecorator:
+    """Parametrize a test over every combination; an axis that is shorter than the longest begins again.
+
+    A value is its place in its axis, so that equal values are told apart.
+    """
+    longest = max(map(len, axes.values()))
+    chosen = {tuple(number % len(axis) for axis in axes.values()) for number in range(longest)}
+    cases = [
+        pytest.param(
+            *(axis[place] for axis, place in zip(axes.values(), places, strict=True)),
+            marks=() if places in chosen else pytest.mark.faults,
+        )
+        for places in itertools.product(*(range(len(axis)) for axis in axes.values()))
+    ]
+    return pytest.mark.parametrize(tuple(axes), cases)
