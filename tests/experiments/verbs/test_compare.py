@@ -82,6 +82,35 @@ def test_a_page_is_not_overwritten_unless_asked(copied, sweep):
     assert page.read_text().startswith("<!DOCTYPE html>")
 
 
+def test_no_other_file_is_overwritten(copied, sweep):
+    files = ("tiny.csv", "tiny.yaml", "runs/study.db", "link.html", "note.txt")
+    (copied.folder / "link.html").symlink_to("tiny.csv")
+    (copied.folder / "note.txt").write_text("mine")
+    for name in files:
+        before = (copied.folder / name).read_bytes()
+        for force in ([], ["--force"]):
+            answer = sweep("compare", "tiny", "--html", name, *force)
+            assert (answer.code, answer.out) == (2, "")
+            assert answer.err.startswith(
+                f"--html {name}: exists already, and --force overwrites only pages for a browser"
+            )
+        assert (copied.folder / name).read_bytes() == before
+    assert (
+        "name a file that ends in .html, as in --html runs/study.html"
+        in sweep("compare", "tiny", "--html", files[2]).err
+    )
+
+
+def test_a_page_of_ours_or_an_empty_file_is_overwritten_whatever_its_name(copied, sweep):
+    page = copied.folder / "page"
+    for text in (None, ""):
+        if text is not None:
+            page.write_text(text)
+        assert sweep("compare", "tiny", "--html", "page").code == (0 if text is None else 2)
+        assert sweep("compare", "tiny", "--html", "page", "--force").code == 0
+        assert page.stat().st_size > 1e6
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
