@@ -14,7 +14,7 @@ from lstm.records.confirmation import CONFIRM, JUDGED_ON, RIVAL
 from lstm.records.errors import BadInput
 from lstm.records.events import now_ms
 from lstm.records.looks import LOOKS, with_look
-from lstm.records.sweep import BASE, Sweep
+from lstm.records.sweep import BASE, WEIGHED_FROM, Sweep
 from lstm.records.trial import Trial, counted
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def prepare(plan: Plan) -> None:
     from cluster.study import stored
 
     importlib.import_module("torch")
-    if plan.order.search and len(plan.order.search.space) > 1:
+    search = plan.order.search
+    if search and len(search.space) > 1 and plan.order.n_trials >= WEIGHED_FROM:
         stored.prepare_importances()
 
 

@@ -6,12 +6,12 @@ and Tabulator for the table of trials.
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from importlib.resources import files
 from typing import Any
 
 from dashboards.report import markup
-from dashboards.report.answers import Answer, Verdicts, answers
+from dashboards.report.answers import Answer, Verdicts, answers, capital, not_weighed
 from dashboards.report.axes import short_names
 from dashboards.report.columns import Importances, columns, curves, room_of
 from dashboards.report.comparison import Comparison, SweepRow
@@ -34,7 +34,8 @@ def comparison_page(found: Comparison, sweeps: Sequence[Sweep], importances: Imp
     by_name = {sweep.name: sweep for sweep in sweeps}
     sweeps = [by_name[row.sweep] for row in found.sweeps]  # the best first
     importances = {sweep.name: importances[sweep.name] for sweep in sweeps}
-    shown = columns(found, sweeps, importances)
+    lacking = capital(not_weighed(sweeps[0])) if len(sweeps) == 1 else "Not known of any of the sweeps"
+    shown = {**columns(found, sweeps, importances), "not_weighed": f"{lacking}."}
     title = " and ".join(row.sweep for row in found.sweeps)
     told = [_head(found, title), _answered(answers(found, sweeps, importances, verdicts)), _sweeps(found.sweeps)]
     told += [
@@ -114,8 +115,9 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
             "trials",
             "The trials",
             "Click a head to sort, a row to select it. Below a head, write a part of a text, or a bound such as <0.2, "
-            ">=3, 2..5. With the keyboard: Tab to a head and Enter; in the table the arrows and the space bar. Only "
-            "completed trials of the search have a rank: the base, extensions, confirm and refits are told apart by "
+            ">=3, 2..5; of the time in seconds, or as <90 s, >=2 min, 1..2 h. With the keyboard: Tab to a head and "
+            "Enter; in the table the arrows and the space bar. Only completed trials of the search have a rank: the "
+            "base, extensions, confirm and refits are told apart by "
             f"their kind.{first}",
         ),
         (
@@ -131,7 +133,7 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
             "Each line is a completed trial of the search. Drag along an axis to "
             f"keep only the lines that cross that range: the table follows.{fewer}",
         ),
-        ("importances", "Which setting matters", "Each searched setting's share of the importance, by PED-ANOVA."),
+        ("importances", "Which setting matters", _weighed(sweeps, shown["importances"])),
         (
             "spread",
             "How good are the completed trials?",
@@ -151,6 +153,13 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
         f'<div class="tools"></div><div class="place"></div></section>'
         for name, title, note in parts
     )
+
+
+def _weighed(sweeps: Sequence[Sweep], shares: Container[str]) -> str:
+    """Return what the importances are, and of which sweeps they are not known."""
+    several = len(sweeps) > 1
+    lacking = [f"{sweep.name}: {not_weighed(sweep)}." for sweep in sweeps if sweep.name not in shares and several]
+    return " ".join(["Each searched setting's share of the importance, by PED-ANOVA.", *lacking])
 
 
 def _worth(verdicts: Verdicts) -> str:

@@ -114,7 +114,7 @@ function clearBrush() {
 
 function drawImportances() {
   const known = Object.entries(shown.importances);
-  if (!known.length) return message("importances", "Not known: importances need completed trials whose values differ.");
+  if (!known.length) return message("importances", shown.not_weighed);
   const shares = new Map();
   for (const [, each] of known) for (const [path, share] of Object.entries(each)) shares.set(path, Math.max(share, shares.get(path) ?? 0));
   const paths = [...shares.keys()].sort((a, b) => shares.get(a) - shares.get(b));
