@@ -6,14 +6,14 @@ and Tabulator for the table of trials.
 
 import html
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from dashboards.report import markup
 from dashboards.report.answers import Answer, Verdicts, answers, capital, not_weighed
 from dashboards.report.axes import short_names
-from dashboards.report.columns import Importances, columns, curves, room_of
+from dashboards.report.columns import MOST_LINES, Importances, columns, curves, room_of
 from dashboards.report.comparison import Comparison, SweepRow
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
@@ -107,8 +107,6 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
     """Return the places that the script fills, each with what it shows and how it is used."""
     room, longest = room_of(len(found.trials)), max((len(t.curve) for s in sweeps for t in s.trials), default=0)
     thin = f" A curve has at most {room:,} of its epochs here, with the best and the last." if longest > room else ""
-    left_out = shown["axes"]["left_out"]
-    fewer = f" The {left_out} least important settings have no axis." if left_out else ""
     first = " Epochs are those of the first window." if shown["windows"] > 1 else ""
     parts = [
         (
@@ -131,7 +129,7 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
             "parallel",
             "Settings and their results",
             "Each line is a completed trial of the search. Drag along an axis to "
-            f"keep only the lines that cross that range: the table follows.{fewer}",
+            f"keep only the lines that cross that range: the table follows.{_left_out(shown['axes'])}",
         ),
         ("importances", "Which setting matters", _weighed(sweeps, shown["importances"])),
         (
@@ -153,6 +151,14 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
         f'<div class="tools"></div><div class="place"></div></section>'
         for name, title, note in parts
     )
+
+
+def _left_out(axes: Mapping[str, Any]) -> str:
+    """Return which axes and lines the parallel coordinates do not have; "" if they have all."""
+    less, total, half = axes["left_out"], len(axes["rows"]), MOST_LINES // 2
+    told = f" The {less} least important settings have no axis." if less else ""
+    drawn = f" Of {total:,} lines the best {half} are drawn, and an even choice of {half} others; the table has all."
+    return told + (drawn if total > MOST_LINES else "")
 
 
 def _weighed(sweeps: Sequence[Sweep], shares: Container[str]) -> str:

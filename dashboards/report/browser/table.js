@@ -122,7 +122,7 @@ table.on("rowSelectionChanged", (_data, chosenRows) => {
   selected = chosenRows.map(row => row.getData().i);
   counted();
   differences();
-  if (document.documentElement.dataset.drawn) drawCurves();
+  if (drawn.has("curves")) drawCurves();
 });
 table.on("dataFiltered", () => setTimeout(counted));
 document.addEventListener("brushed", () => (keep === null ? table.clearFilter() : table.setFilter(row => keep.has(row.i))));
@@ -169,5 +169,5 @@ logarithmic.addEventListener("change", drawCurves);
 label.prepend(logarithmic);
 tools("curves").append(label, element("span", "", { id: "left-out" }));
 button(tools("parallel"), "Clear the brush", clearBrush);
-dark.addEventListener("change", drawAll);
-document.addEventListener("DOMContentLoaded", drawAll);  // plotly.js is read by then
+dark.addEventListener("change", drawAgain);
+document.addEventListener("DOMContentLoaded", drawNear);  // plotly.js is read by then

@@ -144,7 +144,9 @@ def opened(chromium: Any, document: str, folder: Path, *, dark: bool = False) ->
     with browser.opened(chromium, file.as_uri(), dark=dark) as tab:
         asked: list[str] = []
         tab.page.on("request", lambda request: asked.append(request.url))
-        tab.page.wait_for_selector("html[data-drawn=all]")
+        tab.page.wait_for_selector("html[data-drawn]")
+        tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        tab.page.wait_for_selector("html[data-drawn=all]", timeout=120_000)
         yield tab
         assert tab.errors == []
         assert [url for url in asked if not url.startswith(("data:", "blob:"))] == []
@@ -249,12 +251,22 @@ def test_ten_thousand_trials_open_within_5_s_and_sort_within_1_s(chromium: Any, 
             return float(found["TaskDuration"])
 
         began = time.monotonic()
-        tab.page.goto(file.as_uri())
-        tab.page.wait_for_selector("html[data-drawn=all]", timeout=120_000)
+        tab.page.goto(file.as_uri(), wait_until="commit")
+        tab.page.wait_for_selector("html[data-drawn]", timeout=120_000)
         opening, took = spent(), time.monotonic() - began
+        assert not tab.page.evaluate("document.querySelector('#parallel .main-svg')"), "drawn when it comes near"
         tab.page.evaluate("Tabulator.findTable('#trials .place')[0].setSort('seconds', 'desc')")
         sorting = spent() - opening
+        began = time.monotonic()
+        for name in ("parallel", "cut"):
+            tab.page.locator(f"#{name}").scroll_into_view_if_needed()
+        tab.page.wait_for_selector("html[data-drawn=all]", timeout=120_000)
+        drawing, drew = spent() - opening - sorting, time.monotonic() - began
         print(f"opening {opening:.2f} s of CPU, {took:.1f} s on the clock; sorting {sorting:.2f} s of CPU")
+        print(f"drawing what is below {drawing:.2f} s of CPU, {drew:.1f} s on the clock")
+        assert (
+            tab.page.evaluate("document.querySelector('#parallel .place').data[0].dimensions[0].values.length") == 1000
+        )
         assert opening < 5
         assert sorting < 1
         seconds = [row["seconds"] for row in in_table(tab) if row["seconds"] is not None]
