@@ -108,7 +108,7 @@ def _judge(
     is_kept = _hold_against_rivals(plan, outcome.sweep, loaded, say)
     swept = _with_rival(plan, outcome.sweep, say)
     html = report.write(plan.home, swept, outcome.importances, report.Judged(found, plan.series, metrics), say)
-    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, swept))
+    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, swept), picture=report.picture(swept))
     return metrics, is_kept
 
 

@@ -74,6 +74,13 @@ def write(
     return html
 
 
+def picture(sweep: Sweep) -> str | None:
+    """Return a sweep's curves and its search as SVG, for MLflow's viewer of artifacts; None without a value."""
+    from dashboards.report import picture as drawn
+
+    return drawn.picture(sweep)
+
+
 def compared(
     found: "Sequence[Found]", read: "Callable[[Found], Sweep]", page: Path | None, at: str, *, force: bool
 ) -> "Comparison":
