@@ -39,8 +39,9 @@ class TrackingConfig(Section):
     notify: Annotated[str | None, Since("2026-11-30")] = Field(
         None,
         min_length=1,
-        description="Webhook (http:// or https://) that is told when a run of the sweep has ended, failed or was "
-        "interrupted, and of each new best trial. Write ${NAME} if the address holds a secret. Absent: nobody is told.",
+        description="Webhook (http:// or https://) that is told when a run of the sweep, a training alone or a "
+        "refit has ended, failed or was interrupted, and of each new best trial. Write ${NAME} if the address holds a "
+        "secret. Absent: nobody is told.",
     )
     notify_form: Annotated[Form, Since("2026-11-30")] = Field(
         "json",

@@ -1,4 +1,6 @@
-"""Tell a webhook how a sweep fares: its end, and each new best trial. Nothing ever waits for the webhook.
+"""Tell a webhook how a sweep fares: its end, and each new best trial; and how a training alone or a refit ended.
+
+Nothing ever waits for the webhook.
 
 What is told is a small JSON document, in one of three forms (`tracking.notify_form`). The webhook's address may hold a
 secret, so no message has any part of it.
@@ -23,11 +25,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from dashboards.config import NOTIFY, Form, TrackingConfig
 from lstm.messages.message import Note, Say, note
 from lstm.records.events import Event, SweepStarted, TrialEnded, now_ms
-from lstm.records.objective import is_better
+from lstm.records.objective import Direction, is_better
 from lstm.records.sweep import Sweep
 from lstm.records.trial import epochs_named
 
 Kind = Literal["ended", "failed", "interrupted", "new_best"]
+What = Literal["sweep", "training", "refit"]
 Told = dict[str, Any]
 
 CLOSE_S = 10.0  # the longest wait for the webhook when a run ends
@@ -65,13 +68,16 @@ class Notifier:
         sweep: The sweep's name.
         best: The best value before this run; None if there is none.
         say: Called once, from the thread, if the webhook does not take what it is told.
+        what: What is run.
     """
 
-    def __init__(self, tracking: TrackingConfig, sweep: str, best: float | None, say: Say) -> None:
+    def __init__(
+        self, tracking: TrackingConfig, sweep: str, best: float | None, say: Say, *, what: What = "sweep"
+    ) -> None:
         """Start the thread, if there is a webhook."""
         self._address, self._form, self._sweep = tracking.notify or "", tracking.notify_form, sweep
-        self._best, self._say = best, say
-        self._started: SweepStarted | None = None
+        self._best, self._say, self._what = best, say, what
+        self._begun: tuple[str, Direction] | None = None  # metric and direction
         self._changed = threading.Condition()
         self._waiting: Told | None = None
         self._deadline = float("inf")  # when the run stops waiting
@@ -83,19 +89,24 @@ class Notifier:
     def __call__(self, event: Event) -> None:
         """Take an event; return at once and never raise."""
         if isinstance(event, SweepStarted):
-            self._started = event
-        if not isinstance(event, TrialEnded) or self._started is None:
+            self.begin(event.metric, event.direction)
+        if not isinstance(event, TrialEnded) or self._begun is None:
             return
         if event.state != "COMPLETE" or event.value is None or event.value != event.best_value:
             return
-        if not is_better(event.value, self._best, self._started.direction):
+        metric, direction = self._begun
+        if not is_better(event.value, self._best, direction):
             return
         before, self._best = self._best, event.value
-        metric, epoch = self._started.metric, epochs_named(event.best_epoch, event.best_epochs)
+        epoch = epochs_named(event.best_epoch, event.best_epochs)
         was = "" if before is None else f" (before: {before:.6g})"
         text = f"new best: trial {event.number}, {metric} {event.value:.6g} at {epoch}{was}"
         best = {"trial": event.number, "value": event.value, "epoch": event.best_epoch}
         self._put("new_best", text, event.at_ms, best=best)
+
+    def begin(self, metric: str, direction: Direction) -> None:
+        """Take what a run is judged by: from now on its end is told, also if an error ends it."""
+        self._begun = metric, direction
 
     @property
     def is_idle(self) -> bool:
@@ -103,20 +114,30 @@ class Notifier:
         return not self._address
 
     def end(
-        self, kind: Kind, text: str, swept: Sweep | None = None, *, complete: bool = False, verdict: str = ""
+        self,
+        kind: Kind,
+        text: str,
+        swept: Sweep | None = None,
+        *,
+        complete: bool = False,
+        verdict: str = "",
+        best_epoch: tuple[float, int] | None = None,
     ) -> None:
         """Tell how the run has ended.
 
         Args:
             kind: How.
             text: The same in a sentence.
-            swept: The sweep as it is now; None if it is not known.
-            complete: Whether all trials have ended.
+            swept: The sweep as it is now; None if it is not known, or what is run is no sweep.
+            complete: Whether nothing is left to do.
             verdict: The verdict's first sentence.
+            best_epoch: Of a training alone, the best value and its epoch.
         """
         self._is_ended = True
         best = swept.best if swept is not None else None
         row = {"trial": best.number, "value": best.value, "epoch": best.best_epoch} if best else None
+        if best_epoch is not None:
+            row = {"trial": None, "value": best_epoch[0], "epoch": best_epoch[1]}
         if swept is not None and best is not None and best.value is not None:
             text += f" Best: trial {best.number}, {swept.metric} {best.value:.6g}."
         trials = {"ended": swept.done, "of": swept.n_trials} if swept is not None else None
@@ -129,7 +150,7 @@ class Notifier:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """End the thread; if an error ends a run whose end nobody told, tell that."""
-        if error is not None and self._started is not None and not self._is_ended:
+        if error is not None and self._begun is not None and not self._is_ended:
             by_hand = isinstance(error, KeyboardInterrupt | SystemExit)
             why = f"The run broke off ({type(error).__name__})."
             self.end("interrupted" if by_hand else "failed", why)
@@ -152,11 +173,12 @@ class Notifier:
     def _put(self, kind: Kind, text: str, at_ms: int, **more: Any) -> None:
         if not self._address or self._is_closing:
             return
-        about = {"metric": self._started.metric, "direction": self._started.direction} if self._started else {}
+        about = {"metric": self._begun[0], "direction": self._begun[1]} if self._begun else {}
         at = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
         with self._changed:
             self._waiting = {
                 "event": kind,
+                "what": self._what,
                 "sweep": self._sweep,
                 "text": f"{self._sweep}: {text}",
                 "at": at,

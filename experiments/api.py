@@ -157,12 +157,12 @@ def compare(
     Args:
         sweeps: Sweeps that were loaded, also from several homes; or names, or paths of specs.
         html: Also write one page for a browser to this file, with all trials and figures.
-        force: Overwrite the page.
+        force: Overwrite the page, but no other file than one that ends in .html.
         home: The folder where sweeps are looked up that are given by name.
 
     Raises:
-        SpecError: there is no such sweep, or its study can't be read. With `html`, also: the file exists, its folder
-            does not, there is no trial, or the sweeps differ in metric or direction.
+        SpecError: there is no such sweep, or its study can't be read. With `html`, also: the file exists or is no
+            page, its folder does not exist, there is no trial, or the sweeps differ in metric or direction.
     """
     from experiments import report
 

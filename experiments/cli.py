@@ -316,7 +316,7 @@ def clean(**arguments: Any) -> int | None:
     help="Show the best N trials; 0 for all.",
 )
 @click.option("--html", "page", metavar="FILE", help="Also write one page for a browser, with all trials and figures.")
-@click.option("--force", is_flag=True, help="Overwrite the page.")
+@click.option("--force", is_flag=True, help="Overwrite the page, but no other file.")
 @JSON
 @HOME
 def compare(**arguments: Any) -> int | None:

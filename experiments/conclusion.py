@@ -14,7 +14,7 @@ from lstm.records.confirmation import CONFIRM, JUDGED_ON, RIVAL
 from lstm.records.errors import BadInput
 from lstm.records.events import now_ms
 from lstm.records.looks import LOOKS, with_look
-from lstm.records.sweep import BASE, Sweep
+from lstm.records.sweep import BASE, WEIGHED_FROM, Sweep
 from lstm.records.trial import Trial, counted
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def prepare(plan: Plan) -> None:
     from cluster.study import stored
 
     importlib.import_module("torch")
-    if plan.order.search and len(plan.order.search.space) > 1:
+    search = plan.order.search
+    if search and len(search.space) > 1 and plan.order.n_trials >= WEIGHED_FROM:
         stored.prepare_importances()
 
 
@@ -107,7 +108,7 @@ def _judge(
     is_kept = _hold_against_rivals(plan, outcome.sweep, loaded, say)
     swept = _with_rival(plan, outcome.sweep, say)
     html = report.write(plan.home, swept, outcome.importances, report.Judged(found, plan.series, metrics), say)
-    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, swept))
+    recorder.finish(html, metrics, best, *judgement.in_mlflow(plan.home, swept), picture=report.picture(swept))
     return metrics, is_kept
 
 

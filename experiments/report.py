@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REPORT = "report.html"  # in the sweep's folder; also an artifact of the sweep's run
 _FLAG = "--html"
+_HEAD = 200  # bytes: the start of a page, where it says that it is ours
 PAGE = "probe-{:04d}.html"  # in the sweep's folder; also an artifact of the trial's run
 
 
@@ -73,6 +74,13 @@ def write(
     return html
 
 
+def picture(sweep: Sweep) -> str | None:
+    """Return a sweep's curves and its search as SVG, for MLflow's viewer of artifacts; None without a value."""
+    from dashboards.report import picture as drawn
+
+    return drawn.picture(sweep)
+
+
 def compared(
     found: "Sequence[Found]", read: "Callable[[Found], Sweep]", page: Path | None, at: str, *, force: bool
 ) -> "Comparison":
@@ -87,7 +95,7 @@ def compared(
 
     Raises:
         BadInput: a study can't be read, there is nothing to compare, the sweeps differ in metric or direction, the
-            page's folder does not exist, or the page exists or can't be written.
+            page's folder does not exist, or the page exists, may not be overwritten or can't be written.
     """
     from dashboards.report.comparison import compare
 
@@ -120,8 +128,24 @@ def _check(page: Path, at: str, *, force: bool) -> None:
         raise refused("output-folder-missing", at=at, folder=str(page.absolute().parent), flag=_FLAG)
     if page.is_dir() or at.endswith("/"):
         raise refused("output-is-folder", at=at, meant=None)
+    if page.is_file() and not _is_page(page.resolve()):  # the file that a link leads to
+        raise refused("output-no-page", at=at, flag=_FLAG, meant=str(page.with_suffix(".html")))
     if page.exists() and not force:
         raise refused("output-exists", at=at, flag=_FLAG)
+
+
+def _is_page(file: Path) -> bool:
+    """Return whether `--force` may overwrite a file: a page of ours, one that is named as a page, or an empty file."""
+    from dashboards.report.markup import OURS
+
+    if file.suffix.lower() in (".html", ".htm"):
+        return True
+    try:
+        with file.open("rb") as there:
+            head = there.read(_HEAD)
+    except OSError:
+        return False
+    return not head or OURS.encode() in head
 
 
 def _page(found: "Sequence[Found]", own: Sequence[Sweep], sweeps: Sequence[Sweep], at: str) -> str:

@@ -135,7 +135,7 @@ def test_a_field_that_a_page_names_exists(page):
     text = text_of(page)
     said = [word for each in inline(text) for word in re.split(r"[\s=:,'\"()\[\]]+", each)]
     said += [word for b in blocks(text) if b.language in ("console", "sh") for word in re.split(r"[\s=:'\"]+", b.text)]
-    found = {word for word in said if PATH.fullmatch(word) and not re.search(r"\.(json|npz|db|html|csv|py)$", word)}
+    found = {word for word in said if PATH.fullmatch(word) and not re.search(r"\.(json|npz|db|html|svg|csv|py)$", word)}
     assert sorted(path for path in found if not is_field(path)) == []
 
 

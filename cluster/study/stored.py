@@ -24,7 +24,7 @@ from lstm.records.events import TrialProbed
 from lstm.records.objective import Objective
 from lstm.records.state import TrialState as State
 from lstm.records.state import counts
-from lstm.records.sweep import Sweep
+from lstm.records.sweep import WEIGHED_FROM, Sweep
 from lstm.records.trial import Trial
 from lstm.records.windows import Windows
 from lstm.storage import disk
@@ -36,7 +36,6 @@ COMPARABLE = "comparable"  # the fact that is stored last: a study that has it i
 # Form 4 has the windows of a backtest, a trial that extends another, or a refit. A study without has form 3, with which
 # earlier versions can go on.
 FORM, FORMAT, PLAIN_FORM = "form", 4, 3
-LEAST_COMPLETED = 2  # completed trials that importances need
 
 
 class NoSuchSweep(BadInput):
@@ -234,10 +233,13 @@ def prepare_importances() -> None:
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
-    """Return each searched field's importance by PED-ANOVA (Watanabe et al., 2023); empty if it is unknown."""
+    """Return each searched field's importance by PED-ANOVA (Watanabe et al., 2023); empty if it is unknown.
+
+    It is unknown with fewer than WEIGHED_FROM completed trials.
+    """
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(completed) < LEAST_COMPLETED:
-        return {}  # Optuna would give each parameter an equal share
+    if len(completed) < WEIGHED_FROM:
+        return {}
     if len(fields := {name for trial in completed for name in trial.params}) == 1:
         return dict.fromkeys(fields, 1.0)  # as Optuna does, without its import
     try:

@@ -10,13 +10,12 @@ from dashboards.report.axes import short_names
 from dashboards.report.columns import Importances
 from dashboards.report.comparison import Comparison, TrialRow
 from lstm.records.objective import Direction, is_better
-from lstm.records.sweep import Sweep
+from lstm.records.sweep import WEIGHED_FROM, WEIGHED_WELL_FROM, Sweep
 from lstm.records.trial import Trial, counted, epochs_named
 from lstm.verdict import company_sentences, sentences
 from lstm.verdict.company import concluded
 from lstm.verdict.verdict import Verdict
 
-ENOUGH = 20  # completed trials: PED-ANOVA compares the best tenth with all, and a tenth of fewer is one trial
 _SHOWN = 5  # settings that a sentence about importance names
 Verdicts = Mapping[str, tuple[Verdict | None, str]]  # by sweep: the verdict; if there is none, how to get one
 
@@ -61,10 +60,11 @@ def gap(value: float, than: float, direction: Direction) -> str:
 
 def _each(sweeps: Sequence[Sweep], told: Callable[[Sweep], str]) -> tuple[str, ...]:
     """Return a sentence for each sweep, under its name if there are several."""
-    return tuple(f"{sweep.name}: {told(sweep)}" if len(sweeps) > 1 else _capital(told(sweep)) for sweep in sweeps)
+    return tuple(f"{sweep.name}: {told(sweep)}" if len(sweeps) > 1 else capital(told(sweep)) for sweep in sweeps)
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """Return a text that begins as a sentence does."""
     return text[:1].upper() + text[1:]
 
 
@@ -82,7 +82,7 @@ def _best(found: Comparison, ranked: Sequence[Sweep]) -> tuple[str, ...]:
     (best,) = (trial for trial in sweep.trials if trial.number == first.trial)
     over = f", the mean over {sweep.windows.count} windows" if sweep.windows.count > 1 else ""
     lines = [
-        f"{_capital(_named(first, sweep.name, several))}: {sweep.metric} {best.value:.5g}{over}, "
+        f"{capital(_named(first, sweep.name, several))}: {sweep.metric} {best.value:.5g}{over}, "
         f"at {epochs_named(best.best_epoch, best.best_epochs)}."
     ]
     beside: list[str] = []
@@ -133,15 +133,28 @@ def _values(sweep: Sweep) -> list[float]:
     return [trial.value for trial in sweep.leaders(len(sweep.trials)) if trial.value is not None]
 
 
+def weighed_on(sweep: Sweep) -> str:
+    """Return on what a sweep's importances were computed."""
+    few = ", a rough estimate" if sweep.completed < WEIGHED_WELL_FROM else ""
+    return f"PED-ANOVA on {counted(sweep.completed, 'completed trial')}{few}"
+
+
+def not_weighed(sweep: Sweep) -> str:
+    """Return why a sweep's importances are not known."""
+    if not any(trial.settings for trial in sweep.counted):
+        return "no setting was searched"
+    if sweep.completed < WEIGHED_FROM:
+        return f"too few completed trials to say: {sweep.completed}, and PED-ANOVA needs {WEIGHED_FROM}"
+    return "not known, since importances need completed trials whose values differ"
+
+
 def _matters(sweep: Sweep, shares: Mapping[str, float]) -> str:
-    done = sum(trial.state == "COMPLETE" for trial in sweep.counted)
     if not shares:
-        return "not known; importances need completed trials whose values differ."
+        return f"{not_weighed(sweep)}."
     labels = short_names(shares)
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     told = ", ".join(f"{labels[name]} {100 * share:.0f} %" for name, share in ordered[:_SHOWN] if share >= 0.005)
-    few = ", a rough estimate" if done < ENOUGH else ""
-    return f"by importance {told} (PED-ANOVA on {counted(done, 'completed trial')}{few})."
+    return f"by importance {told} ({weighed_on(sweep)})."
 
 
 def _pruned(sweep: Sweep) -> str:
@@ -187,7 +200,7 @@ def _cost(sweep: Sweep) -> str:
 def _worth(sweep: Sweep, verdict: Verdict | None, how: str) -> str:
     told = [] if (company := concluded(sweep)) is None else [company_sentences.sentence(company)]
     told.append(sentences.sentence(verdict) if verdict else how)
-    return ". ".join(_capital(each.rstrip(".")) for each in told if each) + "."
+    return ". ".join(capital(each.rstrip(".")) for each in told if each) + "."
 
 
 def _of_window(sweep: Sweep) -> str:

@@ -15,6 +15,7 @@ MOST_POINTS = 400_000  # of all curves together: at most 4 MB
 LEAST_POINTS = 16  # of a curve, however many there are
 DIGITS = 5  # of a curve's values
 MOST_AXES = 12  # of the parallel coordinates
+MOST_LINES = 1_000  # of them that are drawn; an even number. Without a GPU each takes almost a millisecond
 FIELDS = ("trial", "rank", "value", "second", "best_epoch", "epochs", "seconds", "parent")
 Importances = Mapping[str, Mapping[str, float]]  # by sweep and field
 
@@ -45,6 +46,7 @@ def columns(found: Comparison, sweeps: Sequence[Sweep], importances: Importances
         "trials": trials,
         "settings": settings,
         "axes": parallel(found, list(searched), importances),
+        "most_lines": MOST_LINES,
         "importances": {name: dict(shares) for name, shares in importances.items() if shares},
         "labels": labels,
         "regret": regrets(found, sweeps),

@@ -6,14 +6,14 @@ and Tabulator for the table of trials.
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from dashboards.report import markup
-from dashboards.report.answers import Answer, Verdicts, answers
+from dashboards.report.answers import Answer, Verdicts, answers, capital, not_weighed
 from dashboards.report.axes import short_names
-from dashboards.report.columns import Importances, columns, curves, room_of
+from dashboards.report.columns import MOST_LINES, Importances, columns, curves, room_of
 from dashboards.report.comparison import Comparison, SweepRow
 from lstm.records.sweep import Sweep
 from lstm.records.trial import counted
@@ -34,7 +34,8 @@ def comparison_page(found: Comparison, sweeps: Sequence[Sweep], importances: Imp
     by_name = {sweep.name: sweep for sweep in sweeps}
     sweeps = [by_name[row.sweep] for row in found.sweeps]  # the best first
     importances = {sweep.name: importances[sweep.name] for sweep in sweeps}
-    shown = columns(found, sweeps, importances)
+    lacking = capital(not_weighed(sweeps[0])) if len(sweeps) == 1 else "Not known of any of the sweeps"
+    shown = {**columns(found, sweeps, importances), "not_weighed": f"{lacking}."}
     title = " and ".join(row.sweep for row in found.sweeps)
     told = [_head(found, title), _answered(answers(found, sweeps, importances, verdicts)), _sweeps(found.sweeps)]
     told += [
@@ -106,16 +107,15 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
     """Return the places that the script fills, each with what it shows and how it is used."""
     room, longest = room_of(len(found.trials)), max((len(t.curve) for s in sweeps for t in s.trials), default=0)
     thin = f" A curve has at most {room:,} of its epochs here, with the best and the last." if longest > room else ""
-    left_out = shown["axes"]["left_out"]
-    fewer = f" The {left_out} least important settings have no axis." if left_out else ""
     first = " Epochs are those of the first window." if shown["windows"] > 1 else ""
     parts = [
         (
             "trials",
             "The trials",
             "Click a head to sort, a row to select it. Below a head, write a part of a text, or a bound such as <0.2, "
-            ">=3, 2..5. With the keyboard: Tab to a head and Enter; in the table the arrows and the space bar. Only "
-            "completed trials of the search have a rank: the base, extensions, confirm and refits are told apart by "
+            ">=3, 2..5; of the time in seconds, or as <90 s, >=2 min, 1..2 h. With the keyboard: Tab to a head and "
+            "Enter; in the table the arrows and the space bar. Only completed trials of the search have a rank: the "
+            "base, extensions, confirm and refits are told apart by "
             f"their kind.{first}",
         ),
         (
@@ -129,9 +129,9 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
             "parallel",
             "Settings and their results",
             "Each line is a completed trial of the search. Drag along an axis to "
-            f"keep only the lines that cross that range: the table follows.{fewer}",
+            f"keep only the lines that cross that range: the table follows.{_left_out(shown['axes'])}",
         ),
-        ("importances", "Which setting matters", "Each searched setting's share of the importance, by PED-ANOVA."),
+        ("importances", "Which setting matters", _weighed(sweeps, shown["importances"])),
         (
             "spread",
             "How good are the completed trials?",
@@ -151,6 +151,21 @@ def _frame(found: Comparison, sweeps: Sequence[Sweep], shown: dict[str, Any]) ->
         f'<div class="tools"></div><div class="place"></div></section>'
         for name, title, note in parts
     )
+
+
+def _left_out(axes: Mapping[str, Any]) -> str:
+    """Return which axes and lines the parallel coordinates do not have; "" if they have all."""
+    less, total, half = axes["left_out"], len(axes["rows"]), MOST_LINES // 2
+    told = f" The {less} least important settings have no axis." if less else ""
+    drawn = f" Of {total:,} lines the best {half} are drawn, and an even choice of {half} others; the table has all."
+    return told + (drawn if total > MOST_LINES else "")
+
+
+def _weighed(sweeps: Sequence[Sweep], shares: Container[str]) -> str:
+    """Return what the importances are, and of which sweeps they are not known."""
+    several = len(sweeps) > 1
+    lacking = [f"{sweep.name}: {not_weighed(sweep)}." for sweep in sweeps if sweep.name not in shares and several]
+    return " ".join(["Each searched setting's share of the importance, by PED-ANOVA.", *lacking])
 
 
 def _worth(verdicts: Verdicts) -> str:

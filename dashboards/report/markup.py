@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from plotly.offline import get_plotlyjs
 
+OURS = '<meta name="generator" content="lstm-sweeps">'  # in the head of each page that we write
 NONE = "\u2013"  # a dash for an empty cell
 WORDS = {"COMPLETE": "completed", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "running"}
 _CSS = """
@@ -51,7 +52,7 @@ def page(title: str, body: str, *, style: str = "", end: str | None = None) -> s
     plotly = f"<script>{get_plotlyjs()}</script>"
     before, after = (plotly, "") if end is None else ("", f"{end}{plotly}")
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{OURS}<title>{html.escape(title)}</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\n'
         f"<style>{_CSS}{style}</style>\n{before}</head>\n<body><main>\n{body}\n</main>{after}</body></html>\n"
     )

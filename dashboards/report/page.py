@@ -9,7 +9,7 @@ from itertools import count
 
 import plotly.graph_objects as go
 
-from dashboards.report import axes, figures, glossary, markup
+from dashboards.report import answers, axes, figures, glossary, markup
 from dashboards.report.markup import cell
 from lstm.records import looks
 from lstm.records.figures import Beside, Example, Forecast, Passage, Picture
@@ -23,7 +23,6 @@ from lstm.verdict.verdict import Verdict, of_figures
 _TOP = 20
 _HEADLINES = ("mae_original", "accuracy")  # metrics for the first sentence, if there is one of them
 _FORECASTS = 12
-_ENOUGH = 20  # completed trials: PED-ANOVA compares the best tenth with all, and a tenth of fewer is one trial
 
 
 def report(
@@ -68,14 +67,19 @@ def report(
         if (boxes := figures.choices(sweep, name)) is not None:
             note = "Completed trials. A box spans the middle half of their values; the line in the box is the median."
             sections.append(markup.section(f"Results of each {name}", note, draw(boxes)))
-    if importances:
-        done = sum(trial.state == "COMPLETE" for trial in sweep.trials)
-        few = "; with so few trials this is only a rough estimate" if done < _ENOUGH else ""
-        note = f"How much each searched setting matters, by PED-ANOVA on {done} completed trials{few}."
-        sections.append(markup.section("Importance of the settings", note, draw(figures.importances(importances))))
+    if any(trial.settings for trial in sweep.counted):
+        sections.append(_importances(sweep, importances, draw))
     sections += _examples(sweep, examples, draw)
     sections += [_probed(metrics, [_drawn(each, draw) for each in pictures]), _top(sweep), _spec(sweep)]
     return markup.page(sweep.name, "\n".join(sections))
+
+
+def _importances(sweep: Sweep, shares: Mapping[str, float], draw: Callable[[go.Figure], str]) -> str:
+    title = "Importance of the settings"
+    if not shares:
+        return markup.section(title, f"{answers.capital(answers.not_weighed(sweep))}.", "")
+    note = f"How much each searched setting matters, by {answers.weighed_on(sweep)}."
+    return markup.section(title, note, draw(figures.importances(shares)))
 
 
 def _examples(sweep: Sweep, examples: Sequence[Example], draw: Callable[[go.Figure], str]) -> list[str]:

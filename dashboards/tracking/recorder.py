@@ -43,6 +43,7 @@ class _Finish:
     best: Trial | None
     rivals: Mapping[str, float]
     verdict: str
+    picture: str | None
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,11 @@ class Recorder:
         best: Trial | None,
         rivals: Mapping[str, float] | None = None,
         verdict: str = "",
+        *,
+        picture: str | None = None,
     ) -> None:
-        """Queue the sweep's end: report, final metrics, the best trial and its checkpoint, rivals and verdict."""
-        self._put(_Finish(html, dict(metrics), best, dict(rivals or {}), verdict))
+        """Queue the sweep's end: report, final metrics, the best trial and its checkpoint, rivals, verdict, picture."""
+        self._put(_Finish(html, dict(metrics), best, dict(rivals or {}), verdict, picture))
 
     def recorded(self, timeout_s: float = 30.0) -> set[int]:
         """Return the numbers of the trials that are complete in MLflow; empty if it does not answer in time."""
@@ -364,7 +367,7 @@ class Recorder:
                 wanted = not bare and self._wants_checkpoint(item)
                 best = item.best
                 content = self._checkpoint(best.checkpoint, best.number, best.config) if wanted and best else None
-                ledger.finish(item.html, item.metrics, best, content)
+                ledger.finish(item.html, item.metrics, best, content, item.picture)
                 ledger.hold_against(item.rivals, item.verdict)
             case _Question():
                 answer = item.ask(ledger)

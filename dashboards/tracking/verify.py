@@ -154,6 +154,10 @@ class _Check:
                 yield fault("run-not-finished", status=run.info.status)
             if self._text(run, "report.html") is None:
                 yield fault("run-file-missing", file="report.html")
+            if (
+                contents.PICTURED in run.data.tags and self._text(run, contents.PICTURE) is None
+            ):  # an earlier version drew none
+                yield fault("run-file-missing", file=contents.PICTURE)
         yield from _differing("tag", run.data.tags, tags)
         if self._expected.whole:
             yield from _page_faults(run, self._about.parts)

@@ -169,7 +169,7 @@ def _keep(found: lookup.Found, event: TrialProbed, *, fresh: bool, best: report.
     if sweep.facts.get("complete") and sweep.best and event.number == sweep.best.number == judged.get("trial"):
         importance = stored.importances_of(found.study_url, found.name)
         html = report.write(found.home, sweep, importance, replace(best, metrics=judged["metrics"]), say)
-        recorder.finish(html, judged["metrics"], sweep.best)
+        recorder.finish(html, judged["metrics"], sweep.best, picture=report.picture(sweep))
     if recorder.close(DELIVERY_S) or recorder.refused:
         return [fault("probe-not-in-mlflow", at=found.name, sweep=found.name, flag=found.home.flag)]
     return []

@@ -12,7 +12,7 @@ from experiments.conclusion import confirmed_rival
 from experiments.home import Home
 from experiments.planning import make
 from experiments.recovery import lost_study, moved_home
-from experiments.report import PAGE, REPORT
+from experiments.report import PAGE, REPORT, picture
 from experiments.trials.earlier import restored_first
 from lstm.messages.message import Message, Say, note
 from lstm.records.epoch import Epoch
@@ -244,5 +244,7 @@ def _tell(found: lookup.Found, sweep: Sweep, histories: Mapping[int, tuple[Epoch
     judged = facts.get("judged") or {}
     best = sweep.best if sweep.best and judged.get("trial") == sweep.best.number else None
     html = report.read_text(encoding="utf-8") if report.is_file() else None
-    recorder.finish(html, judged["metrics"] if best else {}, best, *judgement.in_mlflow(found.home, sweep))
+    drawn = picture(sweep) if html is not None else None
+    of_best = judged["metrics"] if best else {}
+    recorder.finish(html, of_best, best, *judgement.in_mlflow(found.home, sweep), picture=drawn)
     return complete and html is not None

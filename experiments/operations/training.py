@@ -4,7 +4,8 @@ import logging
 import math
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,12 +15,17 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import read_otherwise
 from lstm.messages.message import Message, Say, note
 from lstm.own_code import place_of, raised
-from lstm.records.epoch import Epoch
+from lstm.records.epoch import Epoch, State, at
 from lstm.records.errors import fault, refused
+from lstm.records.trial import counted
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
+    from cluster.interrupts import Stop
+    from dashboards.notifications import Notifier
     from lstm.checkpoint import Checkpoint
+
+Signals = Callable[["Stop"], AbstractContextManager[object]]
 
 
 class Failed(Exception):
@@ -78,6 +84,18 @@ class Training:
         return None if self.value is None else base.windows.bests(self.history, base.direction)[0]
 
     @property
+    def best_epoch(self) -> tuple[float, int] | None:
+        """The value and the best epoch, of the first window; None if there is none."""
+        return (self.value, self.best.number) if self.value is not None and self.best else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to train."""
+        last, windows = self.history[-1], self.plan.order.base.windows
+        alone = windows.count == 1 or windows.is_final(last) or last.stop == "diverged"
+        return windows.is_over(last) and alone
+
+    @property
     def value(self) -> float | None:
         """The best epoch's value; in a backtest the mean over all windows; None if there is none."""
         base = self.plan.order.base
@@ -108,15 +126,23 @@ class Training:
         }
 
 
-def train(plan: Plan, view: View) -> Training:
-    """Train the base, or resume an earlier training of the same configuration and data.
+def train(plan: Plan, view: View, *, signals: Signals | None = None) -> Training:
+    """Train the base, or resume an earlier training of the same configuration and data; tell the webhook how it ends.
+
+    Args:
+        plan: The plan whose base is trained.
+        view: Is told what happens.
+        signals: Handles signals, and may end this process. Only the command line passes it.
 
     Raises:
         BadInput: the model is too large for this machine's memory.
         Failed: the memory did not suffice after all, or the checkpoint can't be written.
+        KeyboardInterrupt: it was interrupted; every finished epoch is kept.
     """
+    from cluster.interrupts import Stop
+    from dashboards.config import TrackingConfig
+    from dashboards.notifications import CLOSE_S, Notifier
     from lstm import checkpoint
-    from lstm.training import before_test, loop
 
     address = f"{plan.order.sweep_folder}/train"
     found = checkpoint.load(address)
@@ -128,31 +154,67 @@ def train(plan: Plan, view: View) -> Training:
     if found and same and (what := read_otherwise(plan.series, found.facts.get("reading"))):
         raise refused("trained-on-another-reading", at=address, rules=what)
     state = found.state if found and same else None
-    attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(address)), default=0)
     made = Training(plan, address, list(state.history) if state else [])
+    is_over = bool(made.history) and made.is_over
     if made.history:
-        last, windows = made.history[-1], order.base.windows
-        over = windows.is_over(last) and (windows.count == 1 or windows.is_final(last) or last.stop == "diverged")
-        code, why = ("training-was-complete", {"stop": last.stop}) if over else ("training-goes-on", {})
-        view.say(note(code, at=order.name, epochs=last.number, **why))
+        code, why = ("training-was-complete", {"stop": made.history[-1].stop}) if is_over else ("training-goes-on", {})
+        view.say(note(code, at=order.name, epochs=made.history[-1].number, **why))
+    stop, tracking = Stop(), TrackingConfig() if is_over else plan.spec.experiment.tracking  # what was over is no news
+    notifier = Notifier(tracking, order.name, None, view.note, what="training")
+    with signals(stop) if signals else nullcontext(), notifier:
+        notifier.begin(order.base.metric, order.base.direction)
+        _finish(made, state, device, view, stop, notifier)
+        notifier.close(CLOSE_S)
+    return made
+
+
+def _finish(made: Training, state: State | None, device: str, view: View, stop: "Stop", notifier: "Notifier") -> None:
+    """Train the rest, and tell how that ended.
+
+    Raises:
+        Failed: as in `train`.
+        KeyboardInterrupt: as in `train`.
+    """
+    from cluster.interrupts import Interrupted
+
+    name, hide = made.plan.order.name, made.plan.spec.document.hide
     try:
-        for epoch in loop.train(order.base, plan.series, state, device=device, to_test=True):
-            assert epoch.state is not None
-            state, window = epoch.state, order.base.windows.of_weights(epoch)
-            facts = tasks.facts_row(order.base, plan.series, window)
-            checkpoint.write(address, attempt, checkpoint.Checkpoint(order.base, facts, state))
-            made.history.append(replace(epoch, state=None))
-            view.epoch(epoch)
-        assert state is not None
-        facts = tasks.facts_row(order.base, plan.series, order.base.windows.of_weights(state.history[-1]))
-        kept = checkpoint.Checkpoint(order.base, facts, state)
-        judged = state.best_weights and before_test.is_ready(kept)
-        made.metrics = tasks.judge(kept, plan.series) if judged else {}
+        _go_on(made, state, device, view, stop.heed)
+    except (Interrupted, KeyboardInterrupt) as error:
+        after = counted(len(made.history), "epoch")
+        notifier.end("interrupted", f"The training was stopped after {after}. Run the same command again to go on.")
+        raise KeyboardInterrupt from error
     except Exception as error:
-        if reason := _reason(error, order.name, address, len(made.history) + 1):
+        if reason := _reason(error, name, made.address, len(made.history) + 1):
+            notifier.end("failed", hide(f"The training failed: {reason.removeprefix(f'{name}: ')}."))
             raise Failed(reason) from error
         raise
-    return made
+    best = f" Best: {made.plan.order.base.metric} {made.value:.6g}." if made.best else ""
+    if made.diverged:
+        notifier.end("failed", f"The training diverged in {at(made.history[-1])}.{best}", best_epoch=made.best_epoch)
+    else:
+        notifier.end("ended", f"The training has ended.{best}", complete=True, best_epoch=made.best_epoch)
+
+
+def _go_on(made: Training, state: State | None, device: str, view: View, heed: Callable[[], object]) -> None:
+    """Train what is left of a training, keep each epoch, and judge the best one on the test part."""
+    from lstm import checkpoint
+    from lstm.training import before_test, loop
+
+    base, series = made.plan.order.base, made.plan.series
+    attempt = 1 + max((checkpoint.attempt(n) for n in checkpoint.names(made.address)), default=0)
+    for epoch in loop.train(base, series, state, device=device, heed=heed, to_test=True):
+        assert epoch.state is not None
+        state, window = epoch.state, base.windows.of_weights(epoch)
+        facts = tasks.facts_row(base, series, window)
+        checkpoint.write(made.address, attempt, checkpoint.Checkpoint(base, facts, state))
+        made.history.append(replace(epoch, state=None))
+        view.epoch(epoch)
+    assert state is not None
+    facts = tasks.facts_row(base, series, base.windows.of_weights(state.history[-1]))
+    kept = checkpoint.Checkpoint(base, facts, state)
+    judged = state.best_weights and before_test.is_ready(kept)
+    made.metrics = tasks.judge(kept, series) if judged else {}
 
 
 def _reason(error: Exception, name: str, address: str, epoch: int) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dashboards.notifications import CLOSE_S, INTERRUPTED_S, Kind, Notifier
 from dashboards.tracking.preflight import ask
 from experiments.conclusion import FLUSH_S, INTERRUPTED_FLUSH_S
 from experiments.recovery import moved_home
@@ -70,27 +71,52 @@ def fit(ready: Ready, view: View, *, stop: "Stop | None" = None, signals: Signal
         HeldError: another driver holds the sweep.
         Failed: a training diverged or was interrupted, or a store failed.
     """
-    from cluster.interrupts import Interrupted, Stop
-    from cluster.study.lease import Lease
-    from cluster.study.retry import Patience, Unreachable
-    from cluster.study.stored import AWAY, unanswered
+    from cluster.interrupts import Stop
 
     stop = stop or Stop()
     order = ready.plan.order
     away = ask(ready.plan.tracking_uri, f"{order.name}: tracking.uri")
     if away:
         view.say(note("mlflow-away-at-start", why=away))
-    with signals(stop) if signals else nullcontext():
-        lost, asked = (lambda why: stop.now(why.text, 1)), partial(stop.now, "stopped", 130)
-        with Lease(order.study_url, order.name, lost=lost, stop=asked) as lease:
-            insist = Patience(order.study_url, lease.held, stop, partial(_notice, view))
-            try:
-                return _Fit(ready, view, stop, insist, is_away=bool(away)).trials()
-            except Interrupted:
-                raise Failed(fault("refit-interrupted", at=order.name, why=stop.reason), code=stop.code) from None
-            except (Unreachable, *AWAY, OSError) as error:
-                away_is = unanswered(order.study_url, error) if isinstance(error, AWAY) else error
-                raise Failed(fault("refit-failed", at=order.name, why=str(away_is))) from error
+    notifier = Notifier(ready.plan.spec.experiment.tracking, order.name, None, view.say, what="refit")
+    with signals(stop) if signals else nullcontext(), notifier:
+        try:
+            made, is_new = _under_lease(ready, view, stop, notifier, is_away=bool(away))
+        except Failed as error:
+            why = "; ".join(each.removeprefix(f"{order.name}: ") for each in error.messages)
+            kind: Kind = "interrupted" if error.code == 130 else "failed"
+            notifier.end(kind, ready.plan.spec.document.hide(f"The refit of trial {ready.parent.number}: {why}."))
+            notifier.close(INTERRUPTED_S if stop.code else CLOSE_S)
+            raise
+        if is_new:
+            numbers = ", ".join(str(trial.number) for trial in made)
+            said = f"The refit of trial {ready.parent.number} has ended (trial {numbers})."
+            notifier.end("ended", said, complete=True)
+        notifier.close(CLOSE_S)
+        return made
+
+
+def _under_lease(
+    ready: Ready, view: View, stop: "Stop", notifier: Notifier, *, is_away: bool
+) -> tuple[tuple[Trial, ...], bool]:
+    """Hold the sweep and train; return the trials, and whether anything was trained."""
+    from cluster.interrupts import Interrupted
+    from cluster.study.lease import Lease
+    from cluster.study.retry import Patience, Unreachable
+    from cluster.study.stored import AWAY, unanswered
+
+    order = ready.plan.order
+    lost, asked = (lambda why: stop.now(why.text, 1)), partial(stop.now, "stopped", 130)
+    with Lease(order.study_url, order.name, lost=lost, stop=asked) as lease:
+        insist = Patience(order.study_url, lease.held, stop, partial(_notice, view))
+        try:
+            fit = _Fit(ready, view, stop, insist, notifier, is_away=is_away)
+            return fit.trials(), fit.is_new
+        except Interrupted:
+            raise Failed(fault("refit-interrupted", at=order.name, why=stop.reason), code=stop.code) from None
+        except (Unreachable, *AWAY, OSError) as error:
+            away = unanswered(order.study_url, error) if isinstance(error, AWAY) else error
+            raise Failed(fault("refit-failed", at=order.name, why=str(away))) from error
 
 
 def _notice(view: View, event: object) -> None:
@@ -106,14 +132,17 @@ class _Fit:
     view: View
     stop: "Stop"
     insist: "Patience"
+    notifier: Notifier
     is_away: bool
     diverged: list[Fault] = field(default_factory=list)
+    is_new: bool = False  # whether anything was trained
 
     def trials(self) -> tuple[Trial, ...]:
         """Train what is missing, deliver it to MLflow, and return the trials."""
         study = self._open()
         swept = self.insist(study.sweep)  # under the lease: nobody else begins one now
         refitting.check_open(swept, self.ready.seeds[0], f"`sweep refit {swept.name}`")
+        self.notifier.begin(swept.metric, swept.direction)
         recorder = self._recorder(study)
         try:
             self._settle(study, recorder)
@@ -254,6 +283,7 @@ class _Fit:
 
         order, series, device = self.ready.plan.order, self.ready.series(derived.fitted.get(START)), self._device()
         address = checkpoint.address_of(order.checkpoints, number)
+        self.is_new = True
         self.insist(partial(study.adopt, number))
         _, attempt = self.insist(partial(study.begin_attempt, number))
         place = f"{socket.gethostname()} pid {os.getpid()} {device}"

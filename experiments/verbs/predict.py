@@ -36,7 +36,7 @@ def main(
     sweep = lookup.read(found)
     chosen = predicting.choose_all(sweep, trial, model, print_note)
     if output:
-        _check(output, source, force=force)
+        _check(output, [source] if source else _own_data(named, where), force=force)
     if output == "-":
         output = None
     options = {name: value for name, value in options.items() if value is not None}
@@ -57,7 +57,12 @@ def main(
         sys.stdout.write(_text(made))
 
 
-def _check(output: str, source: str | None, *, force: bool) -> None:
+def _own_data(named: str, home: Home) -> list[Path]:
+    path, folder, _ = lookup.source(named, home)
+    return [folder / path] if path else []
+
+
+def _check(output: str, sources: Sequence[str | Path], *, force: bool) -> None:
     """Check that the output may be written; raise BadInput if not."""
     place, folder = f"--output {output}", Path(output).absolute().parent
     if not folder.is_dir():
@@ -66,7 +71,7 @@ def _check(output: str, source: str | None, *, force: bool) -> None:
         raise refused("output-is-folder", at=place, meant=None)
     if Path(output).is_file() and not force:
         raise refused("output-exists", at=place, flag="--output")
-    if source and Path(output).resolve() == Path(source).resolve():
+    if any(Path(output).resolve() == Path(source).resolve() for source in sources):
         raise refused("output-is-input", at=place)
 
 

@@ -47,11 +47,16 @@ def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = 
     """Train, or resume an earlier training of the same configuration.
 
     Returns the exit code: 1 if the training diverged, or if memory or disk did not suffice.
+
+    Raises:
+        KeyboardInterrupt: the training was interrupted.
     """
+    from cluster.interrupts import signals
+
     where = Home.at(home)
     plan = as_begun(make(lookup.spec(named, where, overrides, execute=True, code=code), where))
     try:
-        made = training.train(plan, _Lines(plan.order.base.metric, as_json=as_json))
+        made = training.train(plan, _Lines(plan.order.base.metric, as_json=as_json), signals=signals)
     except training.Failed as error:
         print(str(error), file=sys.stderr)
         return 1

@@ -104,6 +104,11 @@ VERBS: dict[str, Entry] = {
     "output-exists": Entry(
         "exists already", "overwrite the file with --force, or name another with {flag}", {"flag": "--output"}
     ),
+    "output-no-page": Entry(
+        "exists already, and --force overwrites only pages for a browser",
+        "name a file that ends in .html, as in {flag} {meant}",
+        {"flag": "--html", "meant": "all.html"},
+    ),
     "output-is-input": Entry("is the data itself", "name another file with --output"),
     "output-not-yaml": Entry(
         "is no name of a spec, which ends in .yaml",

@@ -6,7 +6,7 @@
 with another cell. Then:
 
     report.png      the sweep's report, in Chromium without a window
-    comparison.png  MLflow's chart view, at the address that `sweep ui` says
+    comparison.png  MLflow's chart view, at the address that `sweep ui` says; needs playwright
     compare.png     the page of `sweep compare --html` of both sweeps
     screen.svg      the last screen of `sweep run`, as a terminal shows it
     runs-*.png      MLflow's pages of runs, of sweeps that nobody trained (tests/lab/many_runs.py); needs playwright
@@ -70,8 +70,18 @@ def report(home: Path) -> None:
 
 def comparison(home: Path) -> None:
     """Make a picture of MLflow's chart view."""
-    with address_of_page(home) as address:
-        photograph(address, FOLDER / "comparison.png", 1500, 1150)
+    sys.path.append(str(ROOT / "tests" / "lab"))
+    import browser
+    import runs_page
+
+    with address_of_page(home) as address, browser.started() as chromium:
+        size = {"width": 1500, "height": 1150}
+        with runs_page.opened(chromium, address, viewport=size) as page:
+            page.wait_for_rows("trial-")
+            page.wait_for_charts(2)
+            page.page.wait_for_timeout(2000)  # until nothing moves
+            page.photograph(FOLDER / "comparison.png")
+    few_colours(FOLDER / "comparison.png")
 
 
 def compare(home: Path) -> None:

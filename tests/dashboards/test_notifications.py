@@ -45,6 +45,7 @@ def test_each_new_best_and_the_end_are_told_and_nothing_else() -> None:
     assert [each["best"]["trial"] for each in bests] == [0, 1, 2]
     assert bests[1] == {
         "event": "new_best",
+        "what": "sweep",
         "sweep": "co2",
         "text": "co2: new best: trial 1, val/loss 0.25 at epoch 3 (before: 0.5)",
         "at": "2023-11-14T22:13:20+00:00",

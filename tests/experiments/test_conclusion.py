@@ -58,14 +58,17 @@ def test_what_the_end_of_a_sweep_needs_is_imported_before_and_nothing_else(tmp_p
     code = """
 import sys
 from types import SimpleNamespace
+from cluster.study import stored
 from experiments.conclusion import prepare
-for fields in (0, 1, 2):
+whole, asked = stored.prepare_importances, []
+stored.prepare_importances = lambda: (whole(), asked.append("importances"))
+for fields, trials in ((0, 11), (1, 11), (2, 10), (2, 11)):
     for name in ("torch", "sklearn"):
         sys.modules.pop(name, None)
     search = SimpleNamespace(space=dict.fromkeys(range(fields))) if fields else None
-    prepare(SimpleNamespace(order=SimpleNamespace(search=search)))
-    print(fields, *(name for name in ("torch", "sklearn") if name in sys.modules))
+    prepare(SimpleNamespace(order=SimpleNamespace(search=search, n_trials=trials)))
+    print(fields, trials, *(name for name in ("torch", "sklearn") if name in sys.modules), *asked)
 """
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert found.stdout.splitlines() == ["0 torch", "1 torch", "2 torch"]
+    assert found.stdout.splitlines() == ["0 11 torch", "1 11 torch", "2 10 torch", "2 11 torch importances"]

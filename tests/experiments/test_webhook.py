@@ -1,10 +1,16 @@
 """A sweep's webhook (`tracking.notify`): what it is told of a sweep, when, and that its address is shown nowhere."""
 
+import json
+import os
+import signal
+
+import forking
 import pytest
 from webhook import Webhook
 
 from cluster.study import stored
 from experiments.spec import yaml_document
+from lstm.training import loop, refit
 
 SECRET = "hunter2hook"
 
@@ -35,7 +41,7 @@ def test_a_sweep_tells_its_webhook_and_the_same_end_once(home, folder, tiny, nea
         assert text.startswith("tiny: All trials have ended. Best: trial ")
         assert text.endswith(f" Is the network worth it? {verdict}.")
         best = {"trial": swept.best.number, "value": swept.best.value, "epoch": swept.best.best_epoch}
-        about = {"sweep": "tiny", "metric": "val/loss", "direction": "minimize", "best": best}
+        about = {"what": "sweep", "sweep": "tiny", "metric": "val/loss", "direction": "minimize", "best": best}
         assert end == {"event": "ended", "trials": {"ended": 5, "of": 5}, "complete": True, **about}
         assert SECRET in (folder / "tiny.yaml").read_text()
         assert holders(folder) == []
@@ -64,6 +70,120 @@ def test_a_sweep_with_a_bad_webhook_ends_as_without(finished, folder, tiny, near
     assert here.trials[0].curve == without.trials[0].curve
     assert here.facts["comparable"] == without.facts["comparable"]
     assert "${HOOK}" in here.spec_text
+
+
+def test_a_training_alone_tells_its_end_once(folder, tiny, sweep):
+    with Webhook(path=f"/{SECRET}") as hook:
+        (folder / "tiny.yaml").write_text(with_webhook(tiny, hook.address))
+        document = json.loads(sweep("train", "tiny.yaml", "--json").out)
+        [end] = hook.told
+        best = {name: document["best"][name] for name in ("value", "epoch")}
+        assert end.pop("at")
+        about = {"what": "training", "sweep": "tiny", "metric": "val/loss", "direction": "minimize"}
+        text = f"tiny: The training has ended. Best: val/loss {best['value']:.6g}."
+        rest = {"best": {"trial": None, **best}, "trials": None, "complete": True, "verdict": None}
+        assert end == {"event": "ended", "text": text, **about, **rest}
+        assert sweep("train", "tiny.yaml").code == 0
+        assert len(hook.told) == 1, "nothing was left to do"
+
+
+def broken(monkeypatch, module, error, after=1):
+    """Let a training end with an error after an epoch or before the first."""
+    whole = module.train
+
+    def train(*arguments, **settings):
+        epochs = whole(*arguments, **settings)
+        for _ in range(after):
+            yield next(epochs)
+        raise error
+
+    monkeypatch.setattr(module, "train", train)
+    return lambda: monkeypatch.setattr(module, "train", whole)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "event", "text"),
+    [
+        pytest.param(
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            1,
+            "failed",
+            "The training failed: out of memory",
+            marks=pytest.mark.faults,
+        ),
+        (OSError(28, "No space left on device"), 1, "failed", "The training failed: No space left on device"),
+        (KeyboardInterrupt(), 130, "interrupted", "The training was stopped after "),
+        pytest.param(
+            ValueError(f"a bug with {SECRET}"),
+            None,
+            "failed",
+            "The run broke off (ValueError).",
+            marks=pytest.mark.faults,
+        ),
+    ],
+)
+def test_a_training_that_breaks_off_tells_that_each_time(folder, tiny, sweep, monkeypatch, error, code, event, text):
+    with Webhook(path=f"/{SECRET}") as hook:
+        (folder / "tiny.yaml").write_text(with_webhook(tiny, hook.address).replace("max_epochs: 2", "max_epochs: 4"))
+        mend = broken(monkeypatch, loop, error)
+        for times in (1, 2):
+            if code is None:
+                with pytest.raises(ValueError, match="a bug"):
+                    sweep("train", "tiny.yaml")
+            else:
+                assert sweep("train", "tiny.yaml").code == code
+            assert len(hook.told) == times
+            assert (hook.told[-1]["event"], hook.told[-1]["what"]) == (event, "training")
+            assert hook.told[-1]["text"].startswith(f"tiny: {text}")
+            assert SECRET not in hook.told[-1]["text"]
+        mend()
+        assert sweep("train", "tiny.yaml").code == 0
+        assert [each["event"] for each in hook.told] == [event, event, "ended"]
+
+
+def signalled(module, number):
+    """Let a process get a signal in the middle of a training."""
+
+    def train(*arguments, **settings):
+        epochs = whole(*arguments, **settings)
+        os.kill(os.getpid(), number)
+        yield from epochs
+
+    whole, module.train = module.train, train
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.faults)])
+@pytest.mark.parametrize(("verb", "module"), [("train", loop), ("refit", refit)])
+def test_a_signal_ends_it_and_is_told(copied, tiny, verb, module, number):
+    with Webhook() as hook:
+        (copied.folder / "tiny.yaml").write_text(with_webhook(tiny, hook.address))
+        words = [verb, "tiny.yaml"]
+        answer = forking.call(words, copied.folder, dict(os.environ), before=lambda: signalled(module, number))
+        assert answer.code == 130, answer.err
+    [end] = hook.told
+    what = "training" if verb == "train" else verb
+    assert (end["event"], end["what"], end["best"]) == ("interrupted", what, None)
+
+
+def test_a_refit_tells_its_end_and_its_failure(copied, tiny, sweep, monkeypatch):
+    with Webhook(path=f"/{SECRET}") as hook:
+        (copied.folder / "tiny.yaml").write_text(with_webhook(tiny, hook.address))
+        best = stored.read(copied.url, "tiny").best.number
+        mend = broken(monkeypatch, refit, OSError(28, "No space left on device"), after=0)
+        for count in (1, 2):
+            assert sweep("refit", "tiny.yaml").code == 1
+            assert len(hook.told) == count
+            assert (hook.told[-1]["event"], hook.told[-1]["what"]) == ("failed", "refit")
+            text = f"tiny: The refit of trial {best}: the refit could not go on: [Errno 28] No space left on device"
+            assert hook.told[-1]["text"].startswith(text)
+        mend()
+        assert sweep("refit", "tiny.yaml").code == 0
+        [end] = hook.told[count:]
+        assert (end["event"], end["what"], end["best"], end["complete"]) == ("ended", "refit", None, True)
+        assert end["text"] == f"tiny: The refit of trial {best} has ended (trial 5)."
+        assert sweep("refit", "tiny.yaml").code == 0
+        assert sweep("refit", "tiny.yaml", "--seeds", "0").code == 2
+        assert len(hook.told) == count + 1, "nothing was trained"
 
 
 @pytest.mark.parametrize(

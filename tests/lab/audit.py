@@ -1163,6 +1163,8 @@ class _Audit:
             yield f"its best is trial {best}, and the study holds no judgement of it"
         if self._artifact(run, "report.html") is None:
             yield "its run has no report.html"
+        if "sweep.picture" in run.tags and b"<svg" not in (self._artifact(run, run.tags["sweep.picture"]) or b""):
+            yield "its run has no picture"
         for metric, value in self._goodput().items():
             step, _, there = run.latest.get(metric, (0, 0, None))
             if step != len(self.ended) or there is None or not math.isclose(there, value, rel_tol=1e-9, abs_tol=1e-12):

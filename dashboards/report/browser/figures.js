@@ -2,7 +2,7 @@
 
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 const CONFIG = { responsive: true, displaylogo: false };
-const MOST_CURVES = 60;
+const MOST_CURVES = 60, MOST_LINES = shown.most_lines;
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const PALETTE = {
@@ -76,16 +76,22 @@ function drawCurves() {
   document.getElementById("left-out").textContent = more > 0 ? `${more} of ${selected.length} selected trials are not drawn.` : "";
 }
 
+// The lines to draw of so many, from the worst to the best: the best half of MOST_LINES, and an even choice of the others.
+function linesOf(total) {
+  const all = Array.from({ length: total }, (_, k) => k), half = MOST_LINES / 2;
+  if (total <= MOST_LINES) return all;
+  return [...all.slice(0, half).map(k => Math.floor((k * (total - half)) / half)), ...all.slice(total - half)];
+}
 let keep = null;  // the rows that the brushed axes let through; null: nothing is brushed
 function drawParallel() {
-  const { rows, axes } = shown.axes;
+  const { axes } = shown.axes, total = shown.axes.rows.length, rows = linesOf(total);
   if (axes.length < 2) return message("parallel", "There are too few completed trials, or no settings that differ.");
-  const spread = rows.map((_, k) => (rows.length > 1 ? k / (rows.length - 1) : 1));
+  const spread = rows.map(k => (total > 1 ? k / (total - 1) : 1));
   const pale = rows.length > 200 ? ["#3d5163", "#d5dee5"] : ["#587891", "#a9bfce"];  // few lines may be darker
   const scale = dark.matches ? [[0, pale[0]], [0.9, "#6f9ab8"], [0.97, "#e8894f"], [1, "#ff8a4c"]] : [[0, pale[1]], [0.9, "#7fa3ba"], [0.97, "#e8894f"], [1, "#d9480f"]];
   const bar = { title: { text: "rank" }, tickvals: [0, 1], ticktext: ["last", "best"], thickness: 12, outlinewidth: 0 };
   const before = (place("parallel").data?.[0].dimensions ?? []).map(each => each.constraintrange);
-  const dimensions = axes.map((axis, k) => ({ ...axis, constraintrange: before[k] }));
+  const dimensions = axes.map((axis, k) => ({ ...axis, values: rows.map(j => axis.values[j]), constraintrange: before[k] }));
   const left = Math.max(90, 24 + 7 * Math.max(...axes[0].ticktext.map(each => each.length)));
   const trace = {
     type: "parcoords", dimensions, labelangle: axes.length > 4 ? -18 : 0, labelside: "top", unselected: { line: { opacity: 0.06, color: colour("quiet") } },
@@ -114,7 +120,7 @@ function clearBrush() {
 
 function drawImportances() {
   const known = Object.entries(shown.importances);
-  if (!known.length) return message("importances", "Not known: importances need completed trials whose values differ.");
+  if (!known.length) return message("importances", shown.not_weighed);
   const shares = new Map();
   for (const [, each] of known) for (const [path, share] of Object.entries(each)) shares.set(path, Math.max(share, shares.get(path) ?? 0));
   const paths = [...shares.keys()].sort((a, b) => shares.get(a) - shares.get(b));
@@ -174,11 +180,34 @@ function drawCut() {
   draw("cut", traces, layout(300, "epoch", "trials stopped early", { showlegend: several, barmode: "overlay", xaxis: { range: [0, longest + 1], ...(longest < 16 ? { dtick: 1 } : {}) }, yaxis: { tickformat: ",d" } }));
 }
 
-const FIGURES = [drawCurves, drawParallel, drawImportances, drawSpread, drawRegret, drawCut];
-async function drawAll() {
-  for (const each of FIGURES) {
-    await new Promise(resolve => setTimeout(resolve));  // so that the table answers between two figures
-    await each();
-  }
-  document.documentElement.dataset.drawn = "all";
+// A figure is drawn when its place comes near the window: without a GPU the parallel coordinates alone take seconds.
+const FIGURES = { curves: drawCurves, parallel: drawParallel, importances: drawImportances, spread: drawSpread, regret: drawRegret, cut: drawCut };
+const drawn = new Set(), waiting = [];
+let isDrawing = false;
+async function drawWaiting() {
+  if (isDrawing) return;
+  isDrawing = true;
+  try {
+    while (waiting.length) {
+      await new Promise(resolve => setTimeout(resolve));  // so that the table answers between two figures
+      const name = waiting.shift();
+      await FIGURES[name]();
+      drawn.add(name);
+    }
+  } finally { isDrawing = false; }
+  document.documentElement.dataset.drawn = drawn.size === Object.keys(FIGURES).length ? "all" : "near";
 }
+function want(names) {
+  waiting.push(...names.filter(name => !drawn.has(name) && !waiting.includes(name)));
+  return drawWaiting();
+}
+function drawNear() {
+  const watch = new IntersectionObserver(seen => want(seen.filter(each => each.isIntersecting).map(each => each.target.id)), { rootMargin: "500px" });
+  for (const name of Object.keys(FIGURES)) watch.observe(document.getElementById(name));
+}
+function drawAgain() {
+  const before = [...drawn];
+  drawn.clear();
+  return want(before);
+}
+addEventListener("beforeprint", () => want(Object.keys(FIGURES)));

@@ -1,13 +1,20 @@
 // The table of trials (Tabulator), what is selected in it, and what differs between the selected trials.
 
-// A filter under a head: a bound (<0.2, >=3, 2..5) for numbers, else a part of the text, upper or lower case.
-function matches(wanted, value, shownText) {
-  const bound = /^\s*(<=|>=|<|>|=)\s*(-?[\d.]+(?:e[-+]?\d+)?)\s*$/i.exec(wanted);
-  const range = /^\s*(-?[\d.]+(?:e[-+]?\d+)?)\s*\.\.\s*(-?[\d.]+(?:e[-+]?\d+)?)\s*$/i.exec(wanted);
-  if (typeof value === "number" && range) return value >= Number(range[1]) && value <= Number(range[2]);
+// A filter under a head: a bound (<0.2, >=3, 2..5; of a time also <2 min) for numbers, else a part of the text, upper or
+// lower case.
+const NUMBER = "(-?[\\d.]+(?:e[-+]?\\d+)?)", SECONDS = { s: 1, min: 60, h: 3600 };
+function bounds(unit) {
+  const one = `${NUMBER}\\s*${unit}`;
+  return [new RegExp(`^\\s*(<=|>=|<|>|=)\\s*${one}\\s*$`, "i"), new RegExp(`^\\s*${one}\\s*\\.\\.\\s*${one}\\s*$`, "i")];
+}
+const PLAIN = bounds("()"), TIMES = bounds("(s|min|h)?");
+const counted_in = (text, unit) => Number(text) * (SECONDS[unit?.toLowerCase()] ?? 1);
+function matches(wanted, value, shownText, isTime) {
+  const [bound, range] = (isTime ? TIMES : PLAIN).map(each => each.exec(wanted));
+  if (typeof value === "number" && range) return value >= counted_in(range[1], range[2] || range[4]) && value <= counted_in(range[3], range[4]);
   if (bound) {
     if (typeof value !== "number") return false;
-    const to = Number(bound[2]);
+    const to = counted_in(bound[2], bound[3]);
     return { "<": value < to, "<=": value <= to, ">": value > to, ">=": value >= to, "=": value === to }[bound[1]];
   }
   return shownText.toLowerCase().includes(wanted.trim().toLowerCase());
@@ -32,8 +39,8 @@ function column(title, field, write, more = {}) {
   const isNumber = write === number || write === time;
   return {
     title: escaped(title), field, sorter: ordered, hozAlign: isNumber ? "right" : "left", headerHozAlign: isNumber ? "right" : "left",
-    formatter: cell => escaped(write(cell.getValue())), headerFilter: "input", headerFilterPlaceholder: isNumber ? "< > .." : "text",
-    headerFilterFunc: (wanted, value) => matches(wanted, value, write(value)), maxWidth: 320, ...more,
+    formatter: cell => escaped(write(cell.getValue())), headerFilter: "input", headerFilterPlaceholder: !isNumber ? "text" : write === time ? "< > .. s" : "< > ..",
+    headerFilterFunc: (wanted, value) => matches(wanted, value, write(value), write === time), maxWidth: 320, ...more,
   };
 }
 // A choice of the words that there are, in place of a text.
@@ -115,7 +122,7 @@ table.on("rowSelectionChanged", (_data, chosenRows) => {
   selected = chosenRows.map(row => row.getData().i);
   counted();
   differences();
-  if (document.documentElement.dataset.drawn) drawCurves();
+  if (drawn.has("curves")) drawCurves();
 });
 table.on("dataFiltered", () => setTimeout(counted));
 document.addEventListener("brushed", () => (keep === null ? table.clearFilter() : table.setFilter(row => keep.has(row.i))));
@@ -162,5 +169,5 @@ logarithmic.addEventListener("change", drawCurves);
 label.prepend(logarithmic);
 tools("curves").append(label, element("span", "", { id: "left-out" }));
 button(tools("parallel"), "Clear the brush", clearBrush);
-dark.addEventListener("change", drawAll);
-document.addEventListener("DOMContentLoaded", drawAll);  // plotly.js is read by then
+dark.addEventListener("change", drawAgain);
+document.addEventListener("DOMContentLoaded", drawNear);  // plotly.js is read by then

@@ -18,6 +18,7 @@ from cluster.trials import refits
 from lstm.records.epoch import Epoch
 from lstm.records.errors import BadInput
 from lstm.records.state import Derived
+from lstm.records.sweep import WEIGHED_FROM
 
 SAMPLERS = ["tpe", "gp", "random", "grid"]
 PRUNERS = {
@@ -448,28 +449,28 @@ def test_the_sweep_as_it_stands(opened, name):
 def test_importances(opened):
     made = opened()
     assert made.importances() == {}
-    finish(made, made.ask())
-    assert made.importances() == {}, "one trial tells nothing: each would have the same share"
-    for _ in range(7):
+    for _ in range(WEIGHED_FROM - 1):
         finish(made, made.ask())
+    assert made.importances() == {}, "the best tenth of ten is one trial, which tells what kinds of fields there are"
+    finish(made, made.ask())
     assert made.importances().keys() == SPACE.keys()
     assert sum(made.importances().values()) == pytest.approx(1)
 
 
 @ON_SQLITE
-def test_importances_of_depth_too_from_two_completed_trials(opened):
+def test_importances_of_depth_too(opened):
     depth = {"model.num_layers": {"type": "int", "low": 1, "high": 2}}
     made = opened(space=SPACE | depth, first=[{"model.num_layers": 1}, {"model.num_layers": 2}])
-    for value in (0.5, 0.25):
-        finish(made, made.ask(), value)
+    for value in range(WEIGHED_FROM):
+        finish(made, made.ask(), 1 / (1 + value))
     assert made.importances().keys() == (SPACE | depth).keys()
 
 
 @ON_SQLITE
 def test_the_importance_of_the_only_searched_field_is_what_optuna_says(opened):
-    made = opened(space=dict(list(SPACE.items())[:1]))
-    for value in (0.5, 0.25, 0.75):
-        finish(made, made.ask(), value)
+    made = opened(space={"model.hidden_size": {"type": "int", "low": 1, "high": 64}})
+    for value in range(WEIGHED_FROM):
+        finish(made, made.ask(), 1 / (1 + value))
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     shares = optuna.importance.get_param_importances(made._study, evaluator=evaluator)
     assert made.importances() == dict(shares)

@@ -85,6 +85,13 @@ def test_pruning_convergence_cost_and_importance(make: SimpleNamespace) -> None:
     assert said["Which setting matters?"] == (
         "By importance learning_rate 75 %, hidden_size 25 % (PED-ANOVA on 2 completed trials, a rough estimate)."
     )
+    assert told([sweep("a", trials)])["Which setting matters?"] == (
+        "Too few completed trials to say: 2, and PED-ANOVA needs 11."
+    )
+    many = [make.trial(number, 0.5) for number in range(11)]
+    assert told([sweep("a", many)])["Which setting matters?"].startswith("Not known, since importances need")
+    plain = [make.trial(0, 0.5, settings={})]
+    assert told([sweep("a", plain)])["Which setting matters?"] == "No setting was searched."
     assert said["Where did pruning cut?"] == (
         "1 of 4 trials was stopped early, after 3 epochs at the median; they had 21 % of all epochs."
     )

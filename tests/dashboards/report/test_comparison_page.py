@@ -128,6 +128,14 @@ def test_a_second_objective_and_windows_have_their_words() -> None:
     assert "Epochs are those of the first window." in document
 
 
+def test_too_few_completed_trials_have_no_importances() -> None:
+    alone = page([searched("a", 8)], {"a": {}})
+    assert '"not_weighed":"Too few completed trials to say: ' in alone
+    assert "Too few completed trials to say: " in alone.replace('"not_weighed":"Too', "")
+    both = page([searched("a", 60), searched("b", 8)], {"a": SHARES, "b": {}})
+    assert "by PED-ANOVA. b: too few completed trials to say: " in both
+
+
 @contextmanager
 def opened(chromium: Any, document: str, folder: Path, *, dark: bool = False) -> Iterator[browser.Opened]:
     """The page in a browser, all figures drawn, and no error of the console at its end."""
@@ -136,7 +144,9 @@ def opened(chromium: Any, document: str, folder: Path, *, dark: bool = False) ->
     with browser.opened(chromium, file.as_uri(), dark=dark) as tab:
         asked: list[str] = []
         tab.page.on("request", lambda request: asked.append(request.url))
-        tab.page.wait_for_selector("html[data-drawn=all]")
+        tab.page.wait_for_selector("html[data-drawn]")
+        tab.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        tab.page.wait_for_selector("html[data-drawn=all]", timeout=120_000)
         yield tab
         assert tab.errors == []
         assert [url for url in asked if not url.startswith(("data:", "blob:"))] == []
@@ -146,6 +156,12 @@ def in_table(tab: browser.Opened) -> list[dict[str, Any]]:
     """The rows that the table shows, in its order, all of them and not only those in view."""
     found: list[dict[str, Any]] = tab.page.evaluate("Tabulator.findTable('#trials .place')[0].getData('active')")
     return found
+
+
+def shows(tab: browser.Opened, rows: set[int]) -> None:
+    """Wait until the table has these rows and no others."""
+    ids = "Tabulator.findTable('#trials .place')[0].getData('active').map(row => row.i).sort((a, b) => a - b)"
+    tab.page.wait_for_function(f"rows => JSON.stringify({ids}) === JSON.stringify(rows)", arg=sorted(rows))
 
 
 def test_a_reader_sorts_filters_selects_and_brushes(chromium: Any, tmp_path: Path) -> None:
@@ -167,6 +183,14 @@ def test_a_reader_sorts_filters_selects_and_brushes(chromium: Any, tmp_path: Pat
         assert 0 < len(good) < len(rows)
         see.wait_for_function(f"Tabulator.findTable('#trials .place')[0].getDataCount('active') === {len(good)}")
         assert {row["i"] for row in in_table(tab)} == good
+        see.click("text=Clear the filters")
+        for bound, least, most in (("3.5..7", 3.5, 7.0), ("0.05..0.2 min", 3.0, 12.0), ("<0.1 min", 0.0, 5.999)):
+            box = see.locator("#trials [tabulator-field=seconds] input")
+            box.fill("")
+            box.press_sequentially(bound)
+            within = {row["i"] for row in rows if row["seconds"] is not None and least <= row["seconds"] <= most}
+            assert 0 < len(within) < len(rows)
+            shows(tab, within)
         see.click("text=Clear the filters")
         see.select_option("#trials [tabulator-field=state] select", "diverged")
         assert {row["state"] for row in in_table(tab)} == {"diverged"}
@@ -227,12 +251,22 @@ def test_ten_thousand_trials_open_within_5_s_and_sort_within_1_s(chromium: Any, 
             return float(found["TaskDuration"])
 
         began = time.monotonic()
-        tab.page.goto(file.as_uri())
-        tab.page.wait_for_selector("html[data-drawn=all]", timeout=120_000)
+        tab.page.goto(file.as_uri(), wait_until="commit")
+        tab.page.wait_for_selector("html[data-drawn]", timeout=120_000)
         opening, took = spent(), time.monotonic() - began
+        assert not tab.page.evaluate("document.querySelector('#parallel .main-svg')"), "drawn when it comes near"
         tab.page.evaluate("Tabulator.findTable('#trials .place')[0].setSort('seconds', 'desc')")
         sorting = spent() - opening
+        began = time.monotonic()
+        for name in ("parallel", "cut"):
+            tab.page.locator(f"#{name}").scroll_into_view_if_needed()
+        tab.page.wait_for_selector("html[data-drawn=all]", timeout=120_000)
+        drawing, drew = spent() - opening - sorting, time.monotonic() - began
         print(f"opening {opening:.2f} s of CPU, {took:.1f} s on the clock; sorting {sorting:.2f} s of CPU")
+        print(f"drawing what is below {drawing:.2f} s of CPU, {drew:.1f} s on the clock")
+        assert (
+            tab.page.evaluate("document.querySelector('#parallel .place').data[0].dimensions[0].values.length") == 1000
+        )
         assert opening < 5
         assert sorting < 1
         seconds = [row["seconds"] for row in in_table(tab) if row["seconds"] is not None]

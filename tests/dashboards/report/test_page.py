@@ -128,12 +128,18 @@ def test_the_verdict_takes_the_place_of_the_weakest_rival(make: SimpleNamespace)
     assert picture["data"][0]["error_x"]["arrayminus"] == [0.0, 5.0]
 
 
-@pytest.mark.parametrize(("count", "few"), [(2, True), (40, False)])
+@pytest.mark.parametrize(("count", "few"), [(11, True), (41, False)])
 def test_importances_say_how_many_trials_they_come_from(make: SimpleNamespace, count: int, few: bool) -> None:
     trials = [*(make.trial(n, 1.0 + n) for n in range(count)), make.trial(count, 0.9, "PRUNED")]
     text = _Page(report(sweep(trials), {"model.num_layers": 0.7}, [], {})).text
     assert f"on {count} completed trials" in text
-    assert ("only a rough estimate" in text) == few
+    assert ("a rough estimate" in text) == few
+
+
+def test_too_few_completed_trials_have_no_importances(make: SimpleNamespace) -> None:
+    text = _Page(report(sweep([make.trial(n, 1.0 + n) for n in range(10)]), {}, [], {})).text
+    assert "Too few completed trials to say: 10, and PED-ANOVA needs 11." in text
+    assert "Importance" not in _Page(report(sweep([make.trial(0, 1.0, settings={})]), {}, [], {})).text
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])

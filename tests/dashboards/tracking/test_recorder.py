@@ -336,13 +336,14 @@ def test_finish_twice_is_finish_once(uri: str, home: Path, make: SimpleNamespace
         made = Recorder(uri, str(home / "artifacts"), TrackingConfig(checkpoints="none"), "co2", "s1")
         for event in a_sweep(make):
             made(event)
-        made.finish("<html>ü", {"test/loss": 0.25, "baseline/loss": 0.5}, make.trial(1, 0.3))
+        made.finish("<html>ü", {"test/loss": 0.25, "baseline/loss": 0.5}, make.trial(1, 0.3), picture="<svg>ü</svg>")
         assert made.close(ENOUGH_S) == 0
     sweep, best = sweep_run(uri), trial_runs(uri)[1]
     assert sweep.data.tags["sweep.best_trial"] == "1"
     assert len(curve(uri, sweep, "test/loss")) == len(curve(uri, best, "baseline/loss")) == 1
     report = home / "artifacts" / sweep.info.run_id / "artifacts" / "report.html"
     assert report.read_text(encoding="utf-8") == "<html>ü"
+    assert report.with_name(sweep.data.tags["sweep.picture"]).read_text(encoding="utf-8") == "<svg>ü</svg>"
 
 
 def test_notices_and_events_after_close_are_nobodys_loss(uri: str, home: Path, make: SimpleNamespace) -> None:

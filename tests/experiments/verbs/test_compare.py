@@ -60,7 +60,8 @@ def test_one_page_with_the_numbers_of_json(two, sweep):
     rows = {(name, row[0]): row for name, row in zip(names, zip(*columns.values(), strict=True), strict=True)}
     said = {(r["sweep"], r["trial"]): tuple(r[name] for name in columns) for r in document["trials"]}
     assert rows == said
-    assert set(shown["importances"]) == {"tiny", "other"}
+    assert shown["importances"] == {}
+    assert "other: too few completed trials to say: 4, and PED-ANOVA needs 11." in text
     assert "sweep rivals tiny" in text, "what to do for a verdict"
     assert [path.name for path in two.folder.glob(".*.part")] == []
 
@@ -80,6 +81,35 @@ def test_a_page_is_not_overwritten_unless_asked(copied, sweep):
         r"all\.html: all trials on one page of 5\.\d MB, to open in a browser", answer.out.splitlines()[-1]
     )
     assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_no_other_file_is_overwritten(copied, sweep):
+    files = ("tiny.csv", "tiny.yaml", "runs/study.db", "link.html", "note.txt")
+    (copied.folder / "link.html").symlink_to("tiny.csv")
+    (copied.folder / "note.txt").write_text("mine")
+    for name in files:
+        before = (copied.folder / name).read_bytes()
+        for force in ([], ["--force"]):
+            answer = sweep("compare", "tiny", "--html", name, *force)
+            assert (answer.code, answer.out) == (2, "")
+            assert answer.err.startswith(
+                f"--html {name}: exists already, and --force overwrites only pages for a browser"
+            )
+        assert (copied.folder / name).read_bytes() == before
+    assert (
+        "name a file that ends in .html, as in --html runs/study.html"
+        in sweep("compare", "tiny", "--html", files[2]).err
+    )
+
+
+def test_a_page_of_ours_or_an_empty_file_is_overwritten_whatever_its_name(copied, sweep):
+    page = copied.folder / "page"
+    for text in (None, ""):
+        if text is not None:
+            page.write_text(text)
+        assert sweep("compare", "tiny", "--html", "page").code == (0 if text is None else 2)
+        assert sweep("compare", "tiny", "--html", "page", "--force").code == 0
+        assert page.stat().st_size > 1e6
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,15 @@ def test_into_a_file(there, sweep, tmp_path):
     assert sweep("predict", "tiny", "--output", "-").out == sweep("predict", "tiny").out
 
 
+def test_the_data_of_the_sweep_are_not_overwritten(copied, sweep):
+    data = copied.folder / "tiny.csv"
+    before = data.read_bytes()
+    answer = sweep("predict", "tiny.yaml", "--output", "tiny.csv", "--force")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("--output tiny.csv: is the data itself")
+    assert data.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

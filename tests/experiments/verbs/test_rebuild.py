@@ -221,6 +221,18 @@ def test_a_lost_report_is_taken_from_mlflow_before_its_run_is_deleted(home, swee
     assert verified(sweep, home) == 0
 
 
+def test_a_lost_picture_is_found_and_drawn_again(home, sweep):
+    (picture,) = home.glob("artifacts/*/artifacts/search.svg")
+    before = picture.read_bytes()
+    picture.unlink()
+    answer = sweep("verify", "tiny", "--home", home)
+    assert (answer.code, "search.svg" in answer.out) == (1, True), answer.out
+    assert sweep("rebuild", "tiny", "--home", home).code == 0
+    (picture,) = home.glob("artifacts/*/artifacts/search.svg")
+    assert picture.read_bytes() == before
+    assert verified(sweep, home) == 0
+
+
 def test_the_next_run_writes_a_report_that_nobody_has(home, sweep, monkeypatch):
     monkeypatch.chdir(home.parent)
     report = home / "tiny" / "report.html"

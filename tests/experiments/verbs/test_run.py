@@ -207,7 +207,7 @@ def test_one_run_of_the_sweep_in_mlflow(finished, runs, mlflow):
     assert [value for _, value in best] == sorted((value for _, value in best), reverse=True)
     artifacts = {str(p.relative_to(finished.home / "artifacts" / run / "artifacts")): p
                  for p in (finished.home / "artifacts" / run).rglob("*") if p.is_file()}  # fmt: skip
-    assert "report.html" in artifacts
+    assert artifacts.keys() == {"report.html", "spec.yaml", tags["sweep.picture"]}
     assert any("name: tiny" in p.read_text() for name, p in artifacts.items() if name.endswith(".yaml"))
     assert "cdn" not in re.sub(r"(?s)<script.*?</script>", "", artifacts["report.html"].read_text())
 
