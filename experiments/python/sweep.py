@@ -175,7 +175,7 @@ class Sweep:
         """Free the weights of the ended trials that are not to be kept; return what was freed.
 
         The base, extensions, refits, confirm's winner and the Pareto front keep theirs, too. Histories stay, and all
-        that MLflow has.
+        that MLflow has. What a warm refit that is not whole has left is freed.
 
         Args:
             keep: best, or top:N for the best N trials.

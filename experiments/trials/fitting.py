@@ -15,7 +15,7 @@ from dashboards.tracking.preflight import ask
 from experiments.conclusion import FLUSH_S, INTERRUPTED_FLUSH_S
 from experiments.recovery import moved_home
 from experiments.recovery.lost_checkpoint import mend, tell_again
-from experiments.trials import refitting, warming
+from experiments.trials import refitting, unfinished, warming
 from experiments.trials.refitting import Ready
 from experiments.trials.warming import START
 from lstm.config.trial import TrialConfig
@@ -123,7 +123,8 @@ class _Fit:
             if not self.diverged:
                 self.insist(partial(study.remember, **{REFIT: numbers}))
                 if self.ready.warm:
-                    self.ready.warm.clear()
+                    unfinished.clear(self.ready.warm.address)
+                    self.insist(partial(study.remember, **unfinished.ended(study.facts, [self.ready.parent.number])))
         finally:
             self._deliver(study, recorder)
         if self.diverged:
@@ -195,6 +196,9 @@ class _Fit:
         there = [each for each in self.insist(study.sweep).refits if ready.is_this(each) and each.state != "FAIL"]
         mine = next((each.derived for each in there if each.state == "COMPLETE" or not each.ended), None)
         if mine is None:
+            until = str(ready.seeds[0].fitted["until"] or "") or None
+            begun = unfinished.begun(study.facts, ready.parent.number, until, warm.trainings)
+            self.insist(partial(study.remember, **begun))
             train = partial(refit.train, device=self._device(), heed=self.stop.heed)
             at = f"the refit of trial {ready.parent.number}"
             mine = ready.judged(warm.judge(lambda *given, **named: _able(train(*given, **named), at, 0), self.view.say))

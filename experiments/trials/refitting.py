@@ -8,7 +8,7 @@ from experiments import lookup
 from experiments.own_code import CodeFile
 from experiments.planning import Plan, make
 from experiments.recovery import moved_home
-from experiments.trials import confirming, warming, winning
+from experiments.trials import confirming, unfinished, warming, winning
 from experiments.trials.earlier import with_first
 from experiments.trials.warming import START, Kind, Warming
 from lstm.config.trial import TrialConfig
@@ -138,7 +138,7 @@ def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
     seeds = _seeds(parent, config, fitted, asked.seeds)
     judging = None
     if state is not None:
-        address = f"{order.sweep_folder}/warm-{parent.number:04d}"
+        address = unfinished.address_of(order.checkpoints, parent.number)
         judging = Warming(parent, refit.Start.of(state), warm[0], int(str(fitted["epochs"])), address)
     check_open(swept, seeds[0], found.command("refit"))
     return Ready(plan, place, elsewhere, known, parent, seeds, _standing(swept, parent), judging)
