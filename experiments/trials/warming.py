@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from experiments.trials import unfinished
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset, Held, Warm, Whole
 from lstm.messages.message import Note, Say, note
@@ -38,6 +39,13 @@ class Warming:
     data: Warm
     epochs: int  # of a fresh training
     address: str  # of the trainings for the windows
+
+    @classmethod
+    def of(cls, parent: Trial, state: "Checkpoint", data: Warm, epochs: int, checkpoints: str) -> "Warming":
+        """Return what is to be judged of a trial, whose checkpoint is `state`; `checkpoints` is the sweep's address."""
+        from lstm.training.refit import Start
+
+        return cls(parent, Start.of(state), data, epochs, unfinished.address_of(checkpoints, parent.number))
 
     @property
     def config(self) -> TrialConfig:

@@ -224,11 +224,9 @@ def killed_at(points, folder, *options, other=("--seeds", "3"), run=0):
         told = twin.run(folder, "tiny", "runs", words=("run",))
         assert told == run, "the sweep is complete, and leaves the refit alone; it refuses newer rows"
         if running := [t for t in studied(folder).refits if not t.ended]:
-            places = (folder / "runs" / "tiny").glob(f"*/trial-{running[0].number:04d}")
-            found = next((checkpoint.load(str(place)) for place in places), None)
-            [row] = json.loads(inside.call(("status", "tiny", "--json"), folder).out)["running"]
-            done = len(found.state.history) if found else 0
-            assert (row["epoch"], row["epochs"]) == (done, running[0].fitted["epochs"])
+            rows = json.loads(inside.call(("status", "tiny", "--json"), folder).out)["running"]
+            told = {row["trial"]: (row["epoch"], row["epochs"]) for row in rows}
+            assert told == {t.number: (done(folder, t.number), t.fitted["epochs"]) for t in running}
             code = twin.run(folder, "tiny", "runs", words=("refit", *other))
             assert (code, " ".join(options) in said(folder)) == (2, True), "it is begun otherwise"
         assert twin.run(folder, "tiny", "runs", words=words) == 0, said(folder)
@@ -238,6 +236,13 @@ def killed_at(points, folder, *options, other=("--seeds", "3"), run=0):
         assert all(same(kept(folder, number), each) for number, each in zip(found, wanted, strict=True)), k
         assert len(studied(folder).refits) == len(wanted), k
     shutil.rmtree(before)
+
+
+def done(folder, number):
+    """How many epochs of a trial are in its checkpoints."""
+    places = (folder / "runs" / "tiny").glob(f"*/trial-{number:04d}")
+    found = next((checkpoint.load(str(place)) for place in places), None)
+    return len(found.state.history) if found else 0
 
 
 def said(folder):
