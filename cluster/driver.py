@@ -2,13 +2,12 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-from cluster.executors.executor import Executor, Workplace
+from cluster.executors.executor import Executor, Workplace, limit
 from cluster.interrupts import Stop, deadline
 from cluster.opening import open_study
 from cluster.order import Memory, Order, Outcome
@@ -27,7 +26,6 @@ from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 
 LOG = logging.getLogger(__name__)
-SLOTS_S = 10.0  # the count of the cluster's slots is at most this old
 T = TypeVar("T")
 
 
@@ -197,16 +195,8 @@ def _drive(
             study,
             checkpoints=order.checkpoints,
             keep=order.storage.top,
-            order={
-                "cpus": order.resources.cpus_per_trial,
-                "gpus": workplace.gpus_per_trial,
-                "probe": order.probe,
-                "system_metrics": order.system_metrics,
-                "studies": (order.study_id, *order.studies_before),
-                "code": order.code,
-                "task": order.base.task,
-            },
-            limit=_limit(order, workplace),
+            order=order.for_workers(workplace.gpus_per_trial),
+            limit=limit(order.resources, workplace),
             stop=stop,
             record=record,
             patience=patience,
@@ -256,22 +246,6 @@ def _about_confirm(order: Order, sweep: Sweep, row: Mapping[str, Any], left: int
         yield note("fewer-to-confirm", at=sweep.name, top=order.confirm.top, there=there)
     if base is not None and base.compared_value is None:
         yield note("base-not-confirmed", at=f"trial {base.number}", why=base.reason or base.state)
-
-
-def _limit(order: Order, workplace: Workplace) -> Callable[[], int]:
-    """Return a function for the limit of live trials: one a slot and a few that wait, so that no slot is idle."""
-    fixed = order.resources.max_concurrent
-    if fixed != "auto":
-        return lambda: fixed
-    known = [time.monotonic(), workplace.slots()]
-
-    def limit() -> int:
-        if time.monotonic() - known[0] > SLOTS_S:
-            known[:] = [time.monotonic(), workplace.slots()]
-        slots = int(known[1])
-        return slots + max(1, slots // 8)
-
-    return limit
 
 
 def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: threading.Event) -> None:

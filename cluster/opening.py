@@ -182,10 +182,11 @@ def as_begun(order: Order, facts: Mapping[str, Any], found: moved.Moved | None) 
     study_id = str(facts.get("id", order.study_id))
     base = with_loss_of(order, facts).base
     where = moved.checkpoints_of(facts, order.study_url, order.name)
-    # Earlier versions had no folder for each study.
-    here = [f"{order.sweep_folder}/{study_id}", order.sweep_folder]
+    # A copy of a sweep goes on in the folder of the study that it was copied from. Earlier versions had no folder for
+    # each study.
+    here = [*(f"{order.sweep_folder}/{each}" for each in (study_id, *_ancestors(facts))), order.sweep_folder]
     same = [place for place in here if disk.is_same(Path(place), Path(where))]
-    begun_at = where if same or found is not None else next(filter(_has_trials, here), here[0 if where else 1])
+    begun_at = where if same or found is not None else next(filter(_has_trials, here), here[0 if where else -1])
     return replace(order, study_id=study_id, base=base, begun_at=begun_at, studies_before=_ancestors(facts))
 
 

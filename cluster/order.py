@@ -109,6 +109,18 @@ class Order:
         """The address under which each trial has its checkpoints; it belongs to this study alone."""
         return self.begun_at or f"{self.sweep_folder}/{self.study_id}"
 
+    def for_workers(self, gpus: float) -> dict[str, Any]:
+        """Return what every worker gets with each trial, which takes so many GPUs."""
+        return {
+            "cpus": self.resources.cpus_per_trial,
+            "gpus": gpus,
+            "probe": self.probe,
+            "system_metrics": self.system_metrics,
+            "studies": (self.study_id, *self.studies_before),
+            "code": self.code,
+            "task": self.base.task,
+        }
+
     @property
     def ownership_mark(self) -> ownership.Mark:
         """The mark in the checkpoints' folder that says which study owns it."""

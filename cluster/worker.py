@@ -19,7 +19,7 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
 from lstm.messages.message import Message
 from lstm.own_code import execute, place_of
-from lstm.records.epoch import Epoch
+from lstm.records.epoch import Epoch, State
 from lstm.records.errors import BadInput
 from lstm.records.goodput import NOTHING
 
@@ -46,7 +46,8 @@ class TrialWorker:
     """A trainer of the trial that its order names.
 
     An order has `number`, `attempt`, `address`, `trial` and `studies` (see `ownership.Owner`), `cpus`, `gpus`, `probe`,
-    `over`, `derived` if the trial extends another, `system_metrics` if the use of the machine is read, and `code`, the
+    `over`, `derived` if the trial extends another or is a refit, `start`, the weights that a warm refit begins with,
+    `system_metrics` if the use of the machine is read, and `code`, the
     user's own files. The first step returns at once, with the place where the trial runs and the epochs that a
     checkpoint already has. Each further step is one epoch, durable before it is reported. If `probe` is set, the step
     after the last epoch measures the network and returns `probed`. `over=True`, like `wind_up()`, means: train no
@@ -151,9 +152,6 @@ class TrialWorker:
         return self._give_up("broken", f"{where}: " * bool(where) + f"{type(error).__name__}: {_first_line(error)}")
 
     def _start(self) -> dict[str, Any]:
-        from lstm.training.loop import train
-        from lstm.usage import Usage
-
         broken: list[Message] = []
 
         def pass_over(told: Message) -> None:
@@ -164,8 +162,7 @@ class TrialWorker:
         state = found.state if found else None
         self._spent, self._is_made = found.spent if found else NOTHING, False
         self._facts: tuple[int, Mapping[str, Any]] = (0, {})
-        usage = Usage(self._device) if self._order.get("system_metrics") else None
-        self._epochs = train(self._trial, self._series, state, device=self._device, heed=self._heed, usage=usage)
+        self._epochs = self._training(state)
         known = state.history if state else ()
         self._clock.lap("checkpoint")
         now_ms = time.time_ns() // 1_000_000
@@ -174,6 +171,18 @@ class TrialWorker:
             "epochs": known,
             "done": bool(known) and self._is_done(known[-1]),
         }
+
+    def _training(self, state: State | None) -> Iterator[Epoch]:
+        from lstm.training import loop, refit
+        from lstm.usage import Usage
+
+        order = self._order
+        usage = Usage(self._device) if order.get("system_metrics") else None
+        given: dict[str, Any] = {"device": self._device, "heed": self._heed, "usage": usage}
+        if fitted := (order.get("derived") or {}).get("fitted"):
+            count = int(fitted["epochs"])
+            return refit.train(self._trial, self._series, count, state, start=order.get("start"), **given)
+        return loop.train(self._trial, self._series, state, **given)
 
     def _is_done(self, epoch: Epoch) -> bool:
         """Return whether nothing comes after an epoch; note whether it was the last one."""

@@ -189,9 +189,7 @@ def retry(**arguments: Any) -> int | None:
 @main.command()
 @NAMED
 @click.argument("trial", metavar="TRIAL", type=click.IntRange(min=0))
-@click.option(
-    "--epochs", type=click.IntRange(1, 1_000_000), metavar="N", required=True, help="The last epoch of the extension."
-)
+@click.option("--epochs", type=click.IntRange(1, 1_000_000), metavar="N", required=True, help="Its last epoch.")
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, 10, min_open=True),
@@ -246,6 +244,8 @@ def confirm(**arguments: Any) -> int | None:
     help="Train from K seeds; they predict together, by their mean.",
 )
 @click.option("--warm", is_flag=True, help="Judge on newer rows if going on from its checkpoint is better.")
+@ADDRESS
+@IN_PROCESS
 @CODE
 @JSON
 @HOME

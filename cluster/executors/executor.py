@@ -1,5 +1,6 @@
 """The interface between a driver and an executor: Ray Tune (`ray_tune.py`) or this process (`in_process.py`)."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +11,8 @@ from lstm.messages.message import Message
 
 if TYPE_CHECKING:
     from cluster.controller import TrialController
+
+SLOTS_S = 10.0  # the count of a place's slots is at most this old
 
 
 class Workplace(Protocol):
@@ -62,3 +65,19 @@ class Executor(Protocol):
             BadInput: no trial could run there.
         """
         ...
+
+
+def limit(resources: ResourcesConfig, workplace: Workplace) -> Callable[[], int]:
+    """Return a function for the limit of live trials: one a slot and a few that wait, so that no slot is idle."""
+    fixed = resources.max_concurrent
+    if fixed != "auto":
+        return lambda: fixed
+    known = [time.monotonic(), workplace.slots()]
+
+    def now() -> int:
+        if time.monotonic() - known[0] > SLOTS_S:
+            known[:] = [time.monotonic(), workplace.slots()]
+        slots = int(known[1])
+        return slots + max(1, slots // 8)
+
+    return now

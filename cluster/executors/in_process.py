@@ -112,6 +112,12 @@ def _run_next(controller: "TrialController", worker: TrialWorker, trial_id: str,
     return False
 
 
+def here(resources: ResourcesConfig) -> Here:
+    """Return this process as it is: if it lacks the GPU that a trial asks for, it trains on the CPU."""
+    asked = resources.gpus_per_trial
+    return Here(float(min(device.gpu_count(), 1)) if asked == "auto" else float(asked))
+
+
 def _gpus(resources: ResourcesConfig) -> float:
     """Return the number of GPUs that a trial takes here.
 

@@ -336,7 +336,7 @@ class Study:
         """Return whether a live trial trains with the spec's own settings; it is then never pruned and on no rung."""
         if number not in self._unpruned:
             derived = self.derived(number)
-            keeps = bool(self._study.user_attrs.get(KEEPS_BASE)) and (derived is None or not derived.changes)
+            keeps = bool(self._study.user_attrs.get(KEEPS_BASE)) and (derived is None or not derived.has_budget)
             self._unpruned[number] = keeps and self.is_base_setting(self._live[number].params)
         return self._unpruned[number]
 

@@ -46,5 +46,5 @@ class Attempt:
             "address": self.address,
             "trial": self.config,
             "over": bool(self.pruned_after),
-            **({"derived": self.derived.row()} if self.derived and self.derived.changes else {}),
+            **({"derived": self.derived.row()} if self.derived and self.derived.has_budget else {}),
         }

@@ -63,10 +63,7 @@ class TrialQueue:
             limit: Trials that may be live at once.
         """
         if self._insist.doubt:  # after a storage error there may be a suggested trial that nobody runs
-            owned = live | {number for _, number in self.ready}
-            orphans = [number for number in self._study.running() if number not in owned]
-            self._due = self._count_due()
-            self.ready += [(0.0, number) for number in orphans]
+            self._look_for_lost(live)
             self._insist.doubt = False
         if len(live) >= limit:
             return None
@@ -81,6 +78,12 @@ class TrialQueue:
         self.is_exhausted = number is None
         self._due = 0 if number is None else self._due - 1
         return None if number is None else self._unless_base_runs(number)
+
+    def _look_for_lost(self, live: Set[int]) -> None:
+        owned = live | {number for _, number in self.ready}
+        orphans = [number for number in self._study.running() if number not in owned]
+        self._due = self._count_due()
+        self.ready += [(0.0, number) for number in orphans]
 
     def _unless_base_runs(self, number: int) -> int | None:
         """Return the trial, or None if it must wait for the base's end: the base's settings are not trained twice."""

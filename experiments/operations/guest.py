@@ -75,7 +75,7 @@ def refit(found: lookup.Found, asked: refitting.Asked, code: CodeFile) -> None:
         Unended: the refit did not end when asked to.
     """
     with as_found():
-        ready = refitting.prepare(found, asked, code)
+        ready = refitting.prepare(found, asked, code, ours=False)
         check_room_on_cpu(ready.plan, ready.config)
         LOG.info("%s", ready.about)
         _in_thread(lambda stop: fitting.fit(ready, _Logged(), stop=stop))

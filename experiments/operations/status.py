@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.operations.summary import extensions, refits
 from experiments.terminal.formats import goodput
+from experiments.trials import unfinished
 from lstm import checkpoint
 from lstm.records.confirmation import Confirmation
 from lstm.records.sweep import Sweep
@@ -34,6 +35,7 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "extensions": extensions(sweep),
         "confirmation": confirmed and _of_confirm(sweep, confirmed),
         "refits": refits(sweep),
+        "warming": unfinished.rows(sweep),
         "best": best and {"trial": best.number, **_result(sweep, best)},
         "trials_last_hour": len(recent),
         "median_trial_s": round(statistics.median(spans), 3) if spans else None,

@@ -148,15 +148,21 @@ class Sweep:
         until: str | None = None,
         seeds: int = 1,
         warm: bool = False,
+        address: str | None = None,
+        in_process: bool = False,
         code: CodeFile = None,
     ) -> "Sweep":
-        """Train the winner's settings on all data, for `predict`; return the sweep. It is trained in this process.
+        """Train the winner's settings on all data, for `predict`; return the sweep.
+
+        One seed is trained in this process. Several are trained at once by Ray, as the trials of a sweep.
 
         Args:
             trial: A completed trial. Default: confirm's winner, or else the best trial. Needed with two objectives.
             until: The time of the last row to train on. Default: all rows, also those that are newer than the sweep.
             seeds: From how many seeds; they predict together, by their mean.
             warm: Judge on the newer rows first whether it is better to go on from the trial's checkpoint.
+            address: As in `run`.
+            in_process: As in `run`: one seed after another.
             code: As in `run`.
 
         Raises:
@@ -168,14 +174,14 @@ class Sweep:
         from experiments.trials.refitting import Asked
 
         with raised():
-            guest.refit(self._found, Asked(trial, until, seeds, warm), code)
+            guest.refit(self._found, Asked(trial, until, seeds, warm, address, in_process), code)
             return loaded(self._found)
 
     def clean(self, keep: str, *, dry_run: bool = False) -> Cleaned:
         """Free the weights of the ended trials that are not to be kept; return what was freed.
 
         The base, extensions, refits, confirm's winner and the Pareto front keep theirs, too. Histories stay, and all
-        that MLflow has.
+        that MLflow has. What a warm refit that is not whole has left is freed.
 
         Args:
             keep: best, or top:N for the best N trials.

@@ -67,6 +67,21 @@ def refit_line(row: Mapping[str, Any], *, driven: bool) -> str:
     return f"{what} on all {row['count']:,} {row['unit']}{span}: {' and '.join(states)}{why}{used}{said}"
 
 
+def _warming_line(row: Mapping[str, Any], again: str) -> str:
+    """Return what is kept of a warm refit that is not whole; `again` is the command of a refit, "" while a driver runs.
+
+    Nothing more is said then: the driver may be the refit itself.
+    """
+    kept = "an unknown number" if row["kept"] is None else row["kept"]
+    what = f"a warm refit of trial {row['refit_of']} is not whole: {kept} of the {row['epochs']} epochs are kept that"
+    what += " judge if it is better than a fresh one"
+    if not again:
+        return what
+    until = f" --until {row['until']}" if row["until"] else ""
+    command = f"{again.rstrip('`')} --trial {row['refit_of']}{until} --warm`"
+    return f"{what}; {command} goes on, `sweep clean` frees them"
+
+
 def state_counts(states: Mapping[str, int], *, driven: bool) -> str:
     """Return how many trials have each state, on one line."""
     return ", ".join(f"{count} {state_word(state, driven=driven)}" for state, count in states.items())
@@ -138,8 +153,8 @@ def backtest_rows(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"then the best trial and the base are trained on {backtest['then_on']}: {cost} each at most"
 
 
-def beside_lines(status: Mapping[str, Any], *, driven: bool) -> Iterator[str]:
-    """Yield a line for each extension, for what confirm has done, and for each refit."""
+def beside_lines(status: Mapping[str, Any], refit: str, *, driven: bool) -> Iterator[str]:
+    """Yield a line for each extension, for what confirm has done, and for each refit, whose command is `refit`."""
     for row in status["extensions"]:
         yield extension_line(row, status["metric"], driven=driven)
     if confirmed := status["confirmation"]:
@@ -147,6 +162,8 @@ def beside_lines(status: Mapping[str, Any], *, driven: bool) -> Iterator[str]:
         yield f"confirm: {ended} of {counted(confirmed['trials'], 'trial')} have ended"
     for row in status["refits"]:
         yield refit_line(row, driven=driven)
+    for row in status["warming"]:
+        yield _warming_line(row, "" if driven else refit)
 
 
 def confirm_row(confirm: Mapping[str, Any]) -> str:

@@ -1,13 +1,13 @@
-"""Frees the weights of ended trials: those that are not among the best, and that nothing else needs."""
+"""Frees the weights of ended trials that nothing needs any more, and what unfinished warm refits have left."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.config import StorageConfig
 from experiments import lookup
 from experiments.recovery import moved_home
-from experiments.trials import winning
+from experiments.trials import unfinished, winning
 from lstm.messages.message import Message, Say, note
 from lstm.records.confirmation import CONFIRM
 from lstm.records.errors import BadInput, refused
@@ -22,11 +22,13 @@ class Cleaned:
     freed: Mapping[int, int]  # by trial: bytes
     kept: Mapping[int, str]  # by trial whose weights stay: why
     failed: tuple[int, ...] = ()  # trials whose weights could not be removed
+    # By trial: bytes of the trainings for the windows of its warm refit, which is not whole.
+    warm: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
         """All that is freed."""
-        return sum(self.freed.values())
+        return sum(self.freed.values()) + sum(self.warm.values())
 
 
 def clean(
@@ -38,6 +40,8 @@ def clean(
     about: Callable[[Cleaned], object] = lambda _: None,
 ) -> tuple[Cleaned, Sequence[Message]]:
     """Remove the weights of the trials that are not to be kept; their histories stay, and all that MLflow has.
+
+    What is left of a warm refit that is not whole is removed, too.
 
     A repeated call, as after a kill, frees the rest.
 
@@ -74,6 +78,8 @@ def clean(
         planned = _survey(swept, top, say)
         about(planned)
         done = _free(swept, planned, say, ended)
+        if over := unfinished.ended(facts, [*done.warm]):
+            stored.remember(found.study_url, found.name, **over)
     return done, ended
 
 
@@ -102,7 +108,7 @@ def _survey(swept: Sweep, top: int, say: Say) -> Cleaned:
                 freed[trial.number] = size
         except OSError as error:
             say(note("weights-not-removed", at=trial.checkpoint, why=str(error)))
-    return Cleaned(freed, kept)
+    return Cleaned(freed, kept, warm=unfinished.left(swept))
 
 
 def _free(swept: Sweep, planned: Cleaned, say: Say, ended: Sequence[Message]) -> Cleaned:
@@ -121,7 +127,19 @@ def _free(swept: Sweep, planned: Cleaned, say: Say, ended: Sequence[Message]) ->
         except OSError as error:
             say(note("weights-not-removed", at=trial.checkpoint, why=str(error)))
         failed.append(trial.number)
-    return Cleaned(freed, planned.kept, tuple(failed))
+    warm = {number: size for number, size in planned.warm.items() if not ended and _is_cleared(swept, number, say)}
+    failed += [number for number in planned.warm if number not in warm and not ended]
+    return Cleaned(freed, planned.kept, tuple(failed), warm)
+
+
+def _is_cleared(swept: Sweep, number: int, say: Say) -> bool:
+    address = unfinished.address_of(str(swept.facts["checkpoints"]), number)
+    try:
+        unfinished.clear(address)
+    except OSError as error:
+        say(note("weights-not-removed", at=address, why=str(error)))
+        return False
+    return True
 
 
 def _loaded(swept: Sweep, trial: Trial, say: Say) -> Any:

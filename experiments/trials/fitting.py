@@ -1,12 +1,12 @@
-"""Trains a refit in this process, under the sweep's lease: one seed after another, each a trial beside the search.
+"""Trains a refit under the sweep's lease: each seed is a trial beside the search, with a worker of its own.
+
+One seed is trained in this process, several on the workers of an executor, as the trials of a sweep.
 
 The order of durability is that of all trials: checkpoint, study, MLflow. The same command goes on after a kill.
 """
 
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,26 +16,27 @@ from dashboards.tracking.preflight import ask
 from experiments.conclusion import FLUSH_S, INTERRUPTED_FLUSH_S
 from experiments.recovery import moved_home
 from experiments.recovery.lost_checkpoint import mend, tell_again
-from experiments.trials import refitting, warming
+from experiments.trials import refitting, unfinished, warming
 from experiments.trials.refitting import Ready
 from experiments.trials.warming import START
-from lstm.config.trial import TrialConfig
 from lstm.messages.message import Message, note
+from lstm.own_code import imports
 from lstm.records.epoch import Epoch, epochs_s
 from lstm.records.errors import Fault, Refusal, fault
-from lstm.records.events import DRIVERS, About, Driver, EpochEnded, Notice, driven, now_ms
+from lstm.records.events import DRIVERS, About, Driver, EpochEnded, Event, Notice, TrialLost, driven, now_ms
 from lstm.records.objective import Scalar
-from lstm.records.state import Derived, TrialState
+from lstm.records.state import Derived
 from lstm.records.sweep import RECORDED_BEFORE, REFIT, Sweep
 from lstm.records.trial import Trial
 
 if TYPE_CHECKING:
+    from cluster.executors.executor import Workplace
     from cluster.interrupts import Stop
     from cluster.study.retry import Patience
     from cluster.study.study import Study
     from dashboards.tracking.recorder import Recorder
 
-Signals = Callable[["Stop"], AbstractContextManager[object]]
+Signals = Callable[["Stop"], AbstractContextManager[Callable[[], None]]]
 
 
 class Failed(Refusal):
@@ -72,16 +73,19 @@ def fit(ready: Ready, view: View, *, stop: "Stop | None" = None, signals: Signal
         Failed: a training diverged or was interrupted, or a store failed.
     """
     from cluster.interrupts import Stop
+    from cluster.study.lease import driver, held_by
 
     stop = stop or Stop()
     order = ready.plan.order
+    if held := driver(order.study_url, order.name):
+        raise held_by(order.name, held)
     away = ask(ready.plan.tracking_uri, f"{order.name}: tracking.uri")
     if away:
         view.say(note("mlflow-away-at-start", why=away))
     notifier = Notifier(ready.plan.spec.experiment.tracking, order.name, None, view.say, what="refit")
-    with signals(stop) if signals else nullcontext(), notifier:
+    with signals(stop) if signals else nullcontext() as install, notifier:
         try:
-            made, is_new = _under_lease(ready, view, stop, notifier, is_away=bool(away))
+            made, is_new = _under_lease(ready, view, stop, notifier, install, is_away=bool(away))
         except Failed as error:
             why = "; ".join(each.removeprefix(f"{order.name}: ") for each in error.messages)
             kind: Kind = "interrupted" if error.code == 130 else "failed"
@@ -97,7 +101,13 @@ def fit(ready: Ready, view: View, *, stop: "Stop | None" = None, signals: Signal
 
 
 def _under_lease(
-    ready: Ready, view: View, stop: "Stop", notifier: Notifier, *, is_away: bool
+    ready: Ready,
+    view: View,
+    stop: "Stop",
+    notifier: Notifier,
+    install: Callable[[], None] | None,
+    *,
+    is_away: bool,
 ) -> tuple[tuple[Trial, ...], bool]:
     """Hold the sweep and train; return the trials, and whether anything was trained."""
     from cluster.interrupts import Interrupted
@@ -107,16 +117,53 @@ def _under_lease(
 
     order = ready.plan.order
     lost, asked = (lambda why: stop.now(why.text, 1)), partial(stop.now, "stopped", 130)
-    with Lease(order.study_url, order.name, lost=lost, stop=asked) as lease:
+    with (
+        _place(ready, view, stop) as workplace,
+        Lease(order.study_url, order.name, lost=lost, stop=asked) as lease,
+    ):
+        if install:
+            install()  # Ray has put its own on SIGTERM
         insist = Patience(order.study_url, lease.held, stop, partial(_notice, view))
         try:
-            fit = _Fit(ready, view, stop, insist, notifier, is_away=is_away)
+            fit = _Fit(ready, view, stop, insist, notifier, is_away, workplace)
             return fit.trials(), fit.is_new
         except Interrupted:
-            raise Failed(fault("refit-interrupted", at=order.name, why=stop.reason), code=stop.code) from None
+            code = "refit-interrupted" if stop.code != 1 else "refit-failed"
+            raise Failed(fault(code, at=order.name, why=stop.reason), code=stop.code) from None
         except (Unreachable, *AWAY, OSError) as error:
             away = unanswered(order.study_url, error) if isinstance(error, AWAY) else error
             raise Failed(fault("refit-failed", at=order.name, why=str(away))) from error
+
+
+@contextmanager
+def _place(ready: Ready, view: View, stop: "Stop") -> Iterator["Workplace"]:
+    """Prepare the place where the seeds are trained: this process, or what the refit's executor offers."""
+    from cluster.executors.in_process import here
+
+    order = ready.plan.order
+
+    def lost(why: Message) -> int:
+        stop.now(why.text, 1)
+        view.say(why)
+        return stop.code
+
+    if ready.executor is None:
+        yield here(order.resources)
+        return
+    packages = sorted({name for each in order.code for name in imports(each)})
+    with ready.executor.ready(order.resources, str(order.storage.checkpoints), lost, packages) as workplace:
+        ready.started.set()
+        for each in workplace.warnings:
+            view.say(each)
+        yield workplace
+
+
+def _told(view: View, recorder: "Recorder", event: Event) -> None:
+    """Hand an event on to MLflow's records, and what is to be said of it to the view."""
+    if isinstance(event, TrialLost):
+        view.say(note("refit-tried-again", at=f"trial {event.number}", why=event.reason))
+    _notice(view, event)
+    recorder(event)
 
 
 def _notice(view: View, event: object) -> None:
@@ -134,7 +181,8 @@ class _Fit:
     insist: "Patience"
     notifier: Notifier
     is_away: bool
-    diverged: list[Fault] = field(default_factory=list)
+    workplace: "Workplace"
+    open: list[int] = field(default_factory=list)  # the numbers of the trials that are yet to be trained
     is_new: bool = False  # whether anything was trained
 
     def trials(self) -> tuple[Trial, ...]:
@@ -148,16 +196,20 @@ class _Fit:
             self._settle(study, recorder)
             self._give_up_others(study, self.insist(study.sweep), recorder)
             seeds = (self._judged(study),) if self.ready.warm else self.ready.seeds
-            numbers = [self._one(study, recorder, derived) for derived in seeds]
-            if not self.diverged:
+            numbers = [self._begun(study, recorder, derived) for derived in seeds]
+            if still := {n: each for n, each in zip(numbers, seeds, strict=True) if n in self.open}:
+                self._train(study, still, recorder)
+            trials = {trial.number: trial for trial in self.insist(study.sweep).trials}
+            diverged = [trials[number] for number in numbers if trials[number].diverged]
+            if not diverged:
                 self.insist(partial(study.remember, **{REFIT: numbers}))
                 if self.ready.warm:
-                    self.ready.warm.clear()
+                    unfinished.clear(self.ready.warm.address)
+                    self.insist(partial(study.remember, **unfinished.ended(study.facts, [self.ready.parent.number])))
         finally:
             self._deliver(study, recorder)
-        if self.diverged:
-            raise Failed(*self.diverged)
-        trials = {trial.number: trial for trial in self.insist(study.sweep).trials}
+        if diverged:
+            raise Failed(*(fault("refit-diverged", at=f"trial {t.number}", reason=t.reason) for t in diverged))
         return tuple(trials[number] for number in numbers)
 
     def _open(self) -> "Study":
@@ -211,7 +263,7 @@ class _Fit:
             history = [*found.state.history] if found else []
             for epoch in history:
                 recorder(EpochEnded(trial.number, epoch))
-            self._end(study, trial.number, history, address, recorder, "PRUNED", "given up: its data had grown")
+            self._give_up(study, trial.number, history, address, recorder)
             if found:
                 checkpoint.strip(address, found)
 
@@ -224,6 +276,9 @@ class _Fit:
         there = [each for each in self.insist(study.sweep).refits if ready.is_this(each) and each.state != "FAIL"]
         mine = next((each.derived for each in there if each.state == "COMPLETE" or not each.ended), None)
         if mine is None:
+            until = str(ready.seeds[0].fitted["until"] or "") or None
+            begun = unfinished.begun(study.facts, ready.parent.number, until, warm.trainings)
+            self.insist(partial(study.remember, **begun))
             train = partial(refit.train, device=self._device(), heed=self.stop.heed)
             at = f"the refit of trial {ready.parent.number}"
             mine = ready.judged(warm.judge(lambda *given, **named: _able(train(*given, **named), at, 0), self.view.say))
@@ -238,8 +293,8 @@ class _Fit:
         gpus = resources.gpus_per_trial
         return claim(resources.cpus_per_trial, None if gpus == "auto" else gpus)
 
-    def _one(self, study: "Study", recorder: "Recorder", derived: Derived) -> int:
-        """Train the trial of one seed, or go on with it; return its number."""
+    def _begun(self, study: "Study", recorder: "Recorder", derived: Derived) -> int:
+        """Return the number of the trial of one seed; begin the trial if there is none."""
         from cluster.trials import refits
 
         swept = self.insist(study.sweep)
@@ -248,16 +303,11 @@ class _Fit:
         if trial is not None and trial.ended:
             self._keep(swept, trial, recorder)
             return trial.number
-        if trial is None:
-            if gone := next((each for each in mine if each.diverged), None):
-                self.diverged.append(fault("refit-diverged", at=f"trial {gone.number}", reason=gone.reason))
-                return gone.number
-            self._unmark(study)
-            number = self.insist(partial(refits.begin, study, derived))
-        else:
-            self._unmark(study)
-            number = trial.number
-        self._train(study, number, derived, recorder)
+        if trial is None and (gone := next((each for each in mine if each.diverged), None)):
+            return gone.number
+        self._unmark(study)
+        number = self.insist(partial(refits.begin, study, derived)) if trial is None else trial.number
+        self.open.append(number)
         return number
 
     def _keep(self, swept: Sweep, trial: Trial, recorder: "Recorder") -> None:
@@ -275,81 +325,47 @@ class _Fit:
     def _weights(self, fitted: Mapping[str, Scalar]) -> Mapping[str, Any] | None:
         return self.ready.warm.weights(fitted[START]) if self.ready.warm else None
 
-    def _train(self, study: "Study", number: int, derived: Derived, recorder: "Recorder") -> None:
-        from lstm import checkpoint, ownership
-        from lstm.tasks import registry as tasks
-        from lstm.training import refit
-        from lstm.usage import Usage
+    def _train(self, study: "Study", seeds: Mapping[int, Derived], recorder: "Recorder") -> None:
+        """Train open trials, given by their numbers, on as many workers as there is room for.
 
-        order, series, device = self.ready.plan.order, self.ready.series(derived.fitted.get(START)), self._device()
-        address = checkpoint.address_of(order.checkpoints, number)
+        Raises:
+            Interrupted: the end was asked for.
+        """
+        from cluster.executors import refits
+        from cluster.interrupts import Interrupted
+
         self.is_new = True
-        self.insist(partial(study.adopt, number))
-        _, attempt = self.insist(partial(study.begin_attempt, number))
-        place = f"{socket.gethostname()} pid {os.getpid()} {device}"
-        self.insist(partial(study.started, number, place, now_ms()))
-        trial = self.insist(partial(study.trial, number))
-        config = TrialConfig.model_validate(trial.config)
-        owner = ownership.Owner((order.study_id, *order.studies_before), number, trial.config, series.fingerprint)
-        found = ownership.load(address, owner, self.view.say)
-        facts = tasks.of(config).facts_row(series)
-        history = [*found.state.history] if found else []
-        recorder(trial.starting(address))
-        for epoch in history:
-            recorder(EpochEnded(number, epoch))
-        epochs = int(str(derived.fitted["epochs"]))
-        state = found.state if found else None
-        trained = refit.train(
-            config,
-            series,
-            epochs,
-            state,
-            start=self._weights(derived.fitted),
-            device=device,
-            heed=self.stop.heed,
-            usage=Usage(device) if order.system_metrics else None,
+        first = next(iter(seeds.values()))  # all seeds have the same data and start in the same way
+        refits.train(
+            study,
+            [*seeds],
+            self.ready.series(first.fitted.get(START)),
+            self.workplace,
+            self.ready.plan.order,
+            stop=self.stop,
+            record=partial(_told, self.view, recorder),
+            patience=self.insist,
+            start=self._weights(first.fitted),
+            show=lambda number, epoch: self.view.epoch(number, epoch, int(str(seeds[number].fitted["epochs"]))),
         )
-        for epoch in _able(trained, f"trial {number}", len(history)):
-            assert epoch.state is not None
-            kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=number)
-            checkpoint.write(address, attempt, replace(kept, derived=derived.row()))
-            history.append(replace(epoch, state=None))
-            recorder(EpochEnded(number, epoch))
-            self.view.epoch(number, epoch, epochs)
-        if history[-1].stop == "diverged":
-            reason = f"diverged in epoch {history[-1].number}"
-            self.diverged.append(fault("refit-diverged", at=f"trial {number}", reason=reason))
-            self._end(study, number, history, address, recorder, "PRUNED", reason)
-        else:
-            self._end(study, number, history, address, recorder, "COMPLETE", "")
+        if self.stop.reason:
+            raise Interrupted(self.stop.reason)
 
-    def _end(
-        self,
-        study: "Study",
-        number: int,
-        history: list[Epoch],
-        address: str,
-        recorder: "Recorder",
-        state: TrialState,
-        reason: str,
-    ) -> None:
-        """Store how a trial ends, and record it. It has no value, because nothing judged it."""
+    def _give_up(self, study: "Study", number: int, history: list[Epoch], address: str, recorder: "Recorder") -> None:
+        """Store that a trial ends without a value, and record it."""
         from cluster.decisions import End
 
         before = self.insist(study.sweep)
         last_ms = max((trial.ended_at_ms or 0 for trial in before.trials), default=0)
         end = End(
-            state,
-            reason=reason,
-            diverged=reason.startswith("diverged"),
+            "PRUNED",
+            reason="given up: its data had grown",
             checkpoint=address if history else "",
             at_ms=max(now_ms(), last_ms + 1),  # the ends have one order, even if clocks differ
             epochs_s=epochs_s(history),
         )
         self.insist(partial(study.end, number, end))
-        for ending in self.insist(study.sweep).endings():
-            if ending.number == number:
-                recorder(ending)
+        recorder(self.insist(partial(study.trial, number)).ending())
 
     def _unmark(self, study: "Study") -> None:
         """Store that MLflow is about to lack something, and what is to be stored again when it has all."""

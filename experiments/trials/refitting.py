@@ -1,7 +1,8 @@
 """Plans a refit: which trial's setting is trained again, on which data, for how long and from which seeds."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup
@@ -23,6 +24,8 @@ from lstm.records.windows import Result
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
+    from cluster.config import ResourcesConfig
+    from cluster.executors.executor import Executor
     from cluster.study.moved import Moved
 
 SEED = "training.seed"
@@ -37,6 +40,8 @@ class Asked:
     until: str | None = None  # the time of the last row to train on; None for all rows
     seeds: int = 1
     warm: bool = False  # whether to judge first if it is better to go on from the trial's checkpoint
+    address: str | None = None  # of the Ray cluster whose workers train the seeds; None for this machine
+    in_process: bool = False  # whether the seeds are trained one after another in this process, without Ray
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Ready:
     seeds: tuple[Derived, ...]  # the trials of the refit, one for each seed; how a warm one starts is not known yet
     standing: str  # `the winner of confirm`, `the best`, or "" if the parent is neither
     warm: Warming | None = None  # if it is yet to be judged whether the refit starts from the parent's checkpoint
+    executor: "Executor | None" = None  # what trains the seeds; None: this process
+    started: threading.Event = field(default_factory=threading.Event)  # set when the seeds have a place
 
     @property
     def config(self) -> TrialConfig:
@@ -92,17 +99,18 @@ class Ready:
         )
 
 
-def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
+def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None, *, ours: bool = True) -> Ready:
     """Check a refit; start and write nothing.
 
     Args:
         found: The sweep.
         asked: What is asked for.
         code: The path of the one file of the user's own code, if it is not where the spec says.
+        ours: Whether the process is the command line's own.
 
     Raises:
-        BadInput: the sweep or the trial can't be fitted again, its data or its spec have changed, or another refit of
-            the sweep has not ended.
+        BadInput: the sweep or the trial can't be fitted again, its data or its spec have changed, another refit of the
+            sweep has not ended, or nothing listens at the cluster's address.
     """
     from cluster import opening
     from cluster.study import stored
@@ -136,12 +144,32 @@ def prepare(found: lookup.Found, asked: Asked, code: CodeFile = None) -> Ready:
     plan = replace(plan, order=order)
     fitted = _fitted(kept[0], Result(None, parent.best_epochs).epochs, asked)
     seeds = _seeds(parent, config, fitted, asked.seeds)
-    judging = None
-    if state is not None:
-        address = f"{order.sweep_folder}/warm-{parent.number:04d}"
-        judging = Warming(parent, refit.Start.of(state), warm[0], int(str(fitted["epochs"])), address)
+    epochs = int(str(fitted["epochs"]))
+    judging = Warming.of(parent, state, warm[0], epochs, order.checkpoints) if state is not None else None
     check_open(swept, seeds[0], found.command("refit"))
-    return Ready(plan, place, elsewhere, known, parent, seeds, _standing(swept, parent), judging)
+    executor = _executor(asked, swept, seeds, order.resources, ours=ours)
+    return Ready(plan, place, elsewhere, known, parent, seeds, _standing(swept, parent), judging, executor)
+
+
+def _executor(
+    asked: Asked, swept: Sweep, seeds: Sequence[Derived], resources: "ResourcesConfig", *, ours: bool
+) -> "Executor | None":
+    """Return what trains the seeds: the one that was asked for, or else Ray on this machine if two can run at once.
+
+    Raises:
+        BadInput: nothing listens at the address, or an option would have no effect.
+    """
+    from cluster.executors.choice import chosen
+    from lstm import device
+
+    done = [trial.derived for trial in swept.refits if trial.state == "COMPLETE"]
+    left = sum(seed not in done for seed in seeds)
+    room = device.cpu_count() // resources.cpus_per_trial
+    at_once = min(left, room if resources.max_concurrent == "auto" else min(room, resources.max_concurrent))
+    if at_once < 2 and asked.address is None and not asked.in_process:
+        return None
+    executor = chosen(asked.address, in_process=asked.in_process, ours=ours)
+    return executor if left else None
 
 
 def _check(asked: Asked) -> None:
@@ -149,6 +177,8 @@ def _check(asked: Asked) -> None:
         raise BadInput(*faults)
     if asked.warm and asked.seeds > 1:
         raise refused("warm-from-one-seed", at=f"--seeds {asked.seeds}")
+    if asked.warm and asked.address is not None:
+        raise refused("warm-in-this-process", at=f"--address {asked.address}")
 
 
 def _seeds(parent: Trial, config: TrialConfig, fitted: Mapping[str, Scalar], count: int) -> tuple[Derived, ...]:
@@ -177,7 +207,8 @@ def check_open(swept: Sweep, derived: Derived, again: str) -> None:
         if not trial.ended and not is_same_request(trial, derived):
             made, parent = trial.fitted, trial.derived.parent if trial.derived else None
             until = f" --until {made['until']}" if made["until"] else ""
-            options = f"--trial {parent} --seeds {made['seeds']}{until}{' --warm' * (START in made)}"
+            seeds = f" --seeds {made['seeds']}" if made["seeds"] != 1 else ""
+            options = f"--trial {parent}{seeds}{until}{' --warm' * (START in made)}"
             command = f"{again.rstrip('`')} {options}`"
             raise refused("refit-being-made", at=swept.name, number=trial.number, parent=parent, command=command)
 

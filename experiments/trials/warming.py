@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from experiments.trials import unfinished
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset, Held, Warm, Whole
 from lstm.messages.message import Note, Say, note
@@ -38,6 +39,13 @@ class Warming:
     data: Warm
     epochs: int  # of a fresh training
     address: str  # of the trainings for the windows
+
+    @classmethod
+    def of(cls, parent: Trial, state: "Checkpoint", data: Warm, epochs: int, checkpoints: str) -> "Warming":
+        """Return what is to be judged of a trial, whose checkpoint is `state`; `checkpoints` is the sweep's address."""
+        from lstm.training.refit import Start
+
+        return cls(parent, Start.of(state), data, epochs, unfinished.address_of(checkpoints, parent.number))
 
     @property
     def config(self) -> TrialConfig:
@@ -122,7 +130,13 @@ class Warming:
         return found if found.state.best_weights else None
 
     def _place(self, kind: Kind, number: int) -> str:
-        return f"{self.address}/window-{number:02d}-{kind}"
+        return f"{self.address}/{_named(number, kind)}"
+
+    @property
+    def trainings(self) -> dict[str, int]:
+        """The number of epochs of each training for a window, by its name."""
+        windows = enumerate(self.data.windows, 1)
+        return {_named(n, kind): self.epochs_on(kind, held.count) for n, held in windows for kind in KINDS}
 
     def _result(self, errors: Mapping[Kind, list[float | None]]) -> Mapping[str, Scalar]:
         company = _compared(self.config, errors)
@@ -141,20 +155,6 @@ class Warming:
             "high": difference.high if difference else None,
             "better_in": difference.unit if difference else None,
         }
-
-    def clear(self) -> None:
-        """Remove the trainings for the windows."""
-        from lstm import checkpoint
-        from lstm.storage import files
-
-        for number in range(1, len(self.data.windows) + 1):
-            for address in (self._place(kind, number) for kind in KINDS):
-                for name in checkpoint.names(address):
-                    files.remove(address, name)
-        if (folder := files.folder_of(self.address)) is not None and folder.is_dir():
-            for empty in (*folder.iterdir(), folder):
-                if not any(empty.iterdir()):
-                    empty.rmdir()
 
 
 def checkpoint_of(swept: Sweep, parent: Trial) -> "Checkpoint":
@@ -186,6 +186,10 @@ def said(fitted: Mapping[str, Scalar], metric: str) -> Note | None:
     difference = Difference(metric, str(fitted["better_in"]), fitted["better"], **figures)  # type: ignore[arg-type] # as it was kept
     code = {"better": "refit-is-better", "unknown": "refit-too-few-windows"}.get(difference.answer, "refit-is-alike")
     return note(code, kind=kind, other=other, windows=windows, told=amount(difference))
+
+
+def _named(number: int, kind: Kind) -> str:
+    return f"window-{number:02d}-{kind}"
 
 
 def _data(held: Held, kind: Kind) -> Dataset:

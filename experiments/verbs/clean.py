@@ -28,6 +28,7 @@ def main(*, home: str, named: str, keep: str, dry_run: bool, as_json: bool) -> i
                 "dry_run": dry_run,
                 "bytes": done.bytes,
                 "freed": [{"trial": number, "bytes": size} for number, size in done.freed.items()],
+                "warm": [{"refit_of": number, "bytes": size} for number, size in done.warm.items()],
                 "kept": [{"trial": number, "why": why} for number, why in sorted(done.kept.items())],
                 "failed": list(done.failed),
                 "errors": [each.row() for each in faults],
@@ -35,8 +36,9 @@ def main(*, home: str, named: str, keep: str, dry_run: bool, as_json: bool) -> i
         )
     elif dry_run:
         about(done)
-    elif done.freed:
-        print(f"{found.name}: freed {done.bytes / 1e6:,.3g} MB of {counted(len(done.freed), 'trial')}")
+    elif done.bytes:
+        parts = [counted(len(done.freed), "trial")] * bool(done.freed) + [_of_refits(done.warm)] * bool(done.warm)
+        print(f"{found.name}: freed {done.bytes / 1e6:,.3g} MB of {' and '.join(parts)}")
     return print_faults(faults) or int(bool(done.failed))
 
 
@@ -48,13 +50,24 @@ def _show(found: lookup.Found, planned: cleaning.Cleaned, *, dry_run: bool) -> N
         reasons.setdefault(why, []).append(number)
     for why, numbers in reasons.items():
         print(f"{name}: keeps the weights of {_few(numbers)}: {why}")
+    verb = "would free" if dry_run else "frees"
+    if planned.warm:
+        size = sum(planned.warm.values()) / 1e6
+        print(
+            f"{name}: {verb} {size:,.3g} MB of {_of_refits(planned.warm)}; `sweep refit --warm` would train them again"
+        )
     if not planned.freed:
-        print(f"{name}: no other trial has weights; nothing is freed")
+        print(f"{name}: no other trial has weights" + "; nothing is freed" * (not planned.warm))
         return
-    size, verb = planned.bytes / 1e6, "would free" if dry_run else "frees"
+    size = sum(planned.freed.values()) / 1e6
     print(f"{name}: {verb} {size:,.3g} MB of {_few(planned.freed)}; their curves and all that MLflow has stay")
     print(f"`sweep extend {name}{found.home.flag}` trains such a trial again first, unless MLflow has its checkpoint.")
     print("`predict --trial` and `probe --trial` need weights; `refit --trial`, `retry` and `confirm` do not.")
+
+
+def _of_refits(warm: Iterable[int]) -> str:
+    """Return in words what is left of warm refits that are not whole."""
+    return f"trainings for the windows of a warm refit of trial {', '.join(map(str, warm))}, which is not whole"
 
 
 def _few(numbers: Iterable[int]) -> str:

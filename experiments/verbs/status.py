@@ -33,17 +33,17 @@ def main(*, home: str, named: str, as_json: bool) -> None:
     if as_json:
         emit(document)
     else:
-        _show(document, found.command("run"))
+        _show(document, found.command("run"), found.command("refit"))
 
 
-def _show_found(document: dict[str, Any], screen: "Console") -> None:
+def _show_found(document: dict[str, Any], screen: "Console", refit: str) -> None:
     """Print the best trial so far, the trials beside the search, and the base."""
     if best := document["best"]:
         metric = document["metric"]
         text = f"best {metric} {best['value']:.6g}: trial {best['trial']}, {_epochs(best)}"
         screen.print(text, style="green", soft_wrap=True)
     driven = bool(document["driver"])
-    for line in beside_lines(document, driven=driven):
+    for line in beside_lines(document, refit, driven=driven):
         screen.print(line, soft_wrap=True)
     base = document["base"]
     if base is None:
@@ -65,7 +65,7 @@ def _place(row: dict[str, Any]) -> str:
     return f"window {window}" if window and window > 1 else epoch + " of window 1" * bool(window)
 
 
-def _show(document: dict[str, Any], again: str) -> None:
+def _show(document: dict[str, Any], again: str, refit: str) -> None:
     from rich.table import Table
 
     screen = console()
@@ -84,7 +84,7 @@ def _show(document: dict[str, Any], again: str) -> None:
         screen.print(f"complete{why}; no driver is running")
     else:
         screen.print(f"no driver is running; {again} resumes the sweep", style="yellow", soft_wrap=True)
-    _show_found(document, screen)
+    _show_found(document, screen, refit)
     if document["median_trial_s"] is not None:
         pace = f"{counted(document['trials_last_hour'], 'trial')} ended in the last hour"
         screen.print(f"{pace}; the median trial took {duration(document['median_trial_s'])}", soft_wrap=True)

@@ -268,6 +268,7 @@ RUN: Mapping[str, Entry] = {
         "was to learn from {count:,} of the data, which have grown since: a new refit takes its place",
         example={"count": 900},
     ),
+    "refit-tried-again": Entry("goes on from its last whole epoch: {why}", example={"why": "its host was lost"}),
     "refit-refused-by-mlflow": Entry(
         "MLflow refused {refused}, which study and checkpoints have", example={"refused": ["the end of trial 24"]}
     ),

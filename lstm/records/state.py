@@ -33,6 +33,11 @@ class Derived(NamedTuple):
         """The number of the trial that this one extends, or None."""
         return self.parent if self.purpose == "extend" else None
 
+    @property
+    def has_budget(self) -> bool:
+        """Return whether it is trained in another way than its parent."""
+        return bool(self.changes or self.fitted)
+
     def row(self) -> dict[str, Any]:
         """Return it as plain data, as stores keep it."""
         more: dict[str, Any] = {"changes": dict(self.changes), "after": self.after} if self.changes else {}

@@ -11,26 +11,14 @@ from pathlib import Path
 import numpy as np
 import overtuning
 import overtuning_curves
+import overtuning_trainings
 import pytest
 import torch
 from curves import SPECS, TABLES
-from overtuning import (
-    BEGIN,
-    END,
-    LAYOUTS,
-    METHODS,
-    TOP,
-    Answer,
-    Recorded,
-    Trial,
-    document,
-    first,
-    in_tree,
-    rows,
-    search,
-    sweep,
-)
-from overtuning_curves import SEEDS, WAYS, Curves, Recorder, Unit, collect, ended, epochs_of, read, record
+from overtuning import BEGIN, END, document, in_tree, rows
+from overtuning_curves import collect, read, record
+from overtuning_replays import METHODS, TOP, Answer, Recorded, Trial, first, search, sweep
+from overtuning_trainings import LAYOUTS, SEEDS, WAYS, Curves, Recorder, Unit, ended, epochs_of
 
 from experiments.spec import loader as spec_file
 from lstm.tasks import registry as tasks
@@ -329,7 +317,7 @@ def test_a_setting_that_diverged_is_kept_as_such(
 ) -> None:
     def diverge(_: Recorder, unit: Unit) -> Curves:
         if unit == small.units[1]:
-            raise overtuning_curves.Diverged
+            raise overtuning_trainings.Diverged
         return {"plain": (1.0,)}
 
     monkeypatch.setattr(Recorder, "curves", diverge)
@@ -352,7 +340,7 @@ def test_the_trainings_are_the_products_own(small: Recorder, whole: Path) -> Non
     words = [f"data.split.{part}={size}" for part, size in sizes.items()]
     spec = spec_file.load(SPECS / small.table.spec, (*small.table.overrides, *words, "data.backtest.windows=4"), {})
     settings = dict(zip(small.table.levels, unit.cell, strict=True)) | {"training.seed": unit.seed}
-    config = overtuning_curves.suggest.resolve(spec.experiment.base, settings)
+    config = overtuning_trainings.suggest.resolve(spec.experiment.base, settings)
     data = tasks.load(config, spec.location)
     epochs = list(train(config, data, to_test=True))
     for window in range(4):

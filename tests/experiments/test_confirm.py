@@ -10,6 +10,7 @@ import moving
 import pytest
 import twin
 from audit import audit
+from confirmed import FRESH, LENGTH, QUIET, ROWS, SPEC, TEST
 
 from cluster.study import stored
 from cluster.trials import beside
@@ -21,29 +22,6 @@ from lstm.data.forecast import load as load_data
 from lstm.records.confirmation import seed_of, setting_of
 from lstm.tasks import registry as tasks
 from lstm.verdict import fitting
-
-SPEC = """\
-name: tiny
-data:
-  path: tiny.csv
-  time: day
-  target: load
-  lookback: 14
-  horizon: 7
-  split: {validation: 64, test: 60}
-  backtest: {windows: 2, length: 16, fresh: true}
-model: {hidden_size: 3}
-training: {max_epochs: 2, batch_size: 64, learning_rate: 1e-2}
-search:
-  n_trials: 3
-  sampler: {type: random, seed: 3}
-  confirm: {top: 2, seeds: 2}
-  space:
-    training.learning_rate: {type: float, low: 1e-3, high: 1e-1, log: true}
-"""
-QUIET = SPEC.replace("  confirm: {top: 2, seeds: 2}\n", "")
-ROWS, TEST, LENGTH = 240, 60, 16
-FRESH = ROWS - TEST - 2 * LENGTH  # the first row that the search has not seen
 
 
 def write(folder, tiny, spec=SPEC):
@@ -348,54 +326,3 @@ def test_what_can_not_be_confirmed_is_refused_and_nothing_is_written(ended, near
     assert told in done.err
     assert "Traceback" not in done.err
     assert {path: path.read_bytes() for path in ended.home.rglob("*") if path.is_file()} == before
-
-
-@pytest.mark.parametrize(
-    ("spec", "told"),
-    [
-        (QUIET.replace("n_trials: 3", "n_trials: 3\n  stop: {max_hours: 1e-7}"), "has not ended: 0 of 3 trials have"),
-        pytest.param(
-            QUIET[: QUIET.index("search:")],
-            "searches nothing, so there are no best settings to confirm",
-            marks=pytest.mark.faults,
-        ),
-    ],
-    ids=["unended", "unsearched"],
-)
-def test_a_sweep_that_can_not_be_confirmed_is_refused(tmp_path, near, tiny, spec, told):
-    write(tmp_path, tiny, spec)
-    assert near("run", "tiny.yaml", cwd=tmp_path).code == 0
-    done = near("confirm", "tiny", cwd=tmp_path)
-    assert (done.code, told in done.err) == (2, True), done.err
-    assert sweep_of(tmp_path).confirming == ()
-
-
-SPECS = {
-    "windows that are not there": ("fresh: true}", "fresh: false}", "confirm: {", "confirm: {windows: fresh, "),
-    "more settings than trials": ("top: 2", "top: 4", "", ""),
-    "no seed": ("seeds: 2", "seeds: 0", "", ""),
-    "fresh windows that do not fit": ("length: 16", "length: 17", "", ""),
-    "fresh windows too short": ("windows: 2, length: 16", "windows: 5", "", ""),
-    "other windows": ("top: 2", "top: 2, windows: new", "", ""),
-    "another field": ("top: 2", "best: 2", "", ""),
-}
-TOLD = {
-    "windows that are not there": "search.confirm.windows: can't be fresh: no windows are set aside; set data.backtest",
-    "more settings than trials": "search.confirm.top: is 4, but the search has only n_trials: 3; use 3 or less",
-    "no seed": "search.confirm.seeds: is 0; make it at least 1",
-    "fresh windows that do not fit": "4 windows of 17 steps (2 of them set aside) are 68 steps",
-    "fresh windows too short": "give at most 4 windows, or leave fresh out",
-    "other windows": 'search.confirm.windows: is "new"',
-    "another field": "search.confirm.best: is no field of this section",
-}
-
-
-@pytest.mark.parametrize("name", SPECS)
-def test_a_wrong_spec_is_refused_and_nothing_is_written(folder, tiny, sweep, name):
-    one, other, two, another = SPECS[name]
-    spec = SPEC.replace(one, other)
-    write(folder, tiny, spec.replace(two, another) if two else spec)
-    done = sweep("run", "tiny.yaml")
-    assert done.code == 2
-    assert TOLD[name] in done.err
-    assert not (folder / "runs").exists()

@@ -475,7 +475,7 @@ def test_a_home_that_was_moved_is_whole_and_goes_on(work, sweep, monkeypatch):
     assert json.loads((there / "runs" / RECORD).read_text())["place"] == str(there / "runs")
 
 
-@pytest.mark.parametrize("verbs", [(), pytest.param(("probe", "rebuild"), marks=pytest.mark.faults)])
+@pytest.mark.parametrize("verbs", [(), pytest.param(("probe", "refit", "rebuild"), marks=pytest.mark.faults)])
 def test_a_copy_becomes_a_sweep_of_its_own_and_leaves_the_first_as_it_is(work, sweep, monkeypatch, verbs):
     before = state_of(work / "runs")
     there = work / "copy"
@@ -486,6 +486,8 @@ def test_a_copy_becomes_a_sweep_of_its_own_and_leaves_the_first_as_it_is(work, s
     monkeypatch.chdir(there)
     assert sweep("verify", "tiny").code == 0
     assert run(there, *MORE) == 0, said(there)
+    judge(sweep, there / "runs")
+    assert run(there, "--set", f"search.n_trials={TRIALS + 2}") == 0, "it goes on in the folder that was copied"
     judge(sweep, there / "runs")
     for verb in verbs:
         assert sweep(verb, "tiny").code == 0

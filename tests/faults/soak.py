@@ -33,31 +33,32 @@ import outages
 import postgres
 import psycopg2
 import torch
+import trainings
 from audit import audit
 
 from lstm import checkpoint
-from lstm.data.forecast import load
 from lstm.storage import files
-from lstm.training.loop import train
 
 TRIALS, EPOCHS = 40, 6
+CONFIRMED = 6  # trials of a sweep that is judged over windows, confirmed, and whose winner is fitted on all data
 ACTORS = ("ray::ResourceTrainable", "ray::TrialActor")  # a worker with a trial, by what it does just now
 # Steps that are far too long let some trials diverge.
 SPEC = """
 name: {name}
-data: {{path: wave.csv, target: y, lookback: 24, horizon: 6, split: {{validation: 0.2, test: 0.2}}}}
+data: {{path: wave.csv, target: y, lookback: 24, horizon: 6, split: {{validation: 0.2, test: 0.2}}{backtest}}}
 training: {{max_epochs: {epochs}, batch_size: 1, learning_rate: 1e-3, optimizer: sgd, gradient_clip: null}}
 search:
   n_trials: {trials}
   sampler: {{type: {sampler}, seed: {seed}}}
   pruner: {pruner}
-  space:
+{confirm}  space:
     model.hidden_size: {{type: int, low: 4, high: 48}}
     training.learning_rate: {{type: float, low: 1e-3, high: 1.0, log: true}}
 storage: {{{study}checkpoints: {checkpoints}, keep: {keep}}}
 tracking: {{uri: "{tracking}", checkpoints: {artifacts}}}
 """
 PRUNERS = ("{type: none}", "{type: median, n_startup_trials: 3}", "{type: successive_halving, min_resource: 1}")
+BACKTEST, CONFIRM = ", backtest: {windows: 2, fresh: true}", "  confirm: {top: 2, seeds: 2}\n"
 FAULTS = {  # with how often each is drawn
     "driver killed": 4,
     "driver interrupted": 2,
@@ -79,6 +80,7 @@ FAULTS = {  # with how often each is drawn
     "foreign study": 1,
     "home moved": 2,
 }
+OF_SEARCHES = ("second driver", "foreign study")  # what does not happen to a refit
 
 
 class World:
@@ -95,15 +97,17 @@ class World:
         self.proxy = outages.Proxy(self.server.port, lab.outside)
         self.name, self.driver = "", None
         self.home, self.in_home = "home", False  # whether the study is the home's own
-        self.seen: dict[tuple[str, int, int, int], float] = {}  # sweep, trial, attempt, epoch: when
+        self.trials = TRIALS
+        # When each file was seen: sweep, trial, attempt, window and epoch.
+        self.seen: dict[tuple[str, int, int, tuple[int, ...]], float] = {}
         self.address = hosts.cluster(*lab.hosts)
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:
         while True:
             for file in self.disk.glob(f"{self.name or '-'}/{self._mine() or '-'}/trial-*/attempt-*.pt"):
-                attempt, epoch = map(int, re.findall(r"\d+", file.stem))
-                key = (self.name, int(file.parent.name[-4:]), attempt, epoch)
+                attempt, *place = map(int, re.findall(r"\d+", file.stem))
+                key = (self.name, int(file.parent.name[-4:]), attempt, tuple(place))
                 self.seen.setdefault(key, time.monotonic())
             time.sleep(0.02)
 
@@ -116,16 +120,24 @@ class World:
     # --- the driver
 
     def write_spec(self, number: int) -> None:
-        """The next sweep: samplers, pruners and stores in turn."""
-        self.name = f"soak-{number:02d}"
+        """The next sweep: samplers, pruners and stores in turn; every second one with windows, confirm and a refit."""
+        self.name, self.trials = f"soak-{number:02d}", TRIALS if number % 2 == 0 else CONFIRMED
         self.in_home = number % 4 == 0
-        (self.folder / "spec.yaml").write_text(self._spec(number, "" if self.in_home else f'study: "{self.study}", '))
+        study = "" if self.in_home else f'study: "{self.study}", '
+        (self.folder / "spec.yaml").write_text(self._spec(number, study, self.trials, is_confirmed=self.is_confirmed))
 
-    def _spec(self, number: int, study: str, trials: int = TRIALS) -> str:
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the sweep is judged over windows, confirmed, and its winner fitted on all data."""
+        return self.trials == CONFIRMED
+
+    def _spec(self, number: int, study: str, trials: int, *, is_confirmed: bool = False) -> str:
         return SPEC.format(
             name=self.name,
             epochs=EPOCHS,
             trials=trials,
+            backtest=BACKTEST if is_confirmed else "",
+            confirm=CONFIRM if is_confirmed else "",
             sampler=("tpe", "random")[number % 2],
             seed=number,
             pruner=PRUNERS[number % 3],
@@ -135,6 +147,11 @@ class World:
             tracking=self.proxy.address,
             artifacts=("best", "all", "none")[number % 3] if number % 2 == 0 else "best",
         )
+
+    def start_refit(self) -> "subprocess.Popen[str]":
+        """`sweep refit` on the first host, whose seeds train on the cluster."""
+        words = ("sweep", "refit", self.name, "--seeds", "2", "--home", self.home, "--address", self.address)
+        return self.lab.hosts[0].start(*words, cwd=self.folder, output=self.folder / "refit.out")
 
     def start_driver(self, host: int = 0) -> "subprocess.Popen[str]":
         """`sweep run` on a host."""
@@ -350,8 +367,10 @@ class World:
         wrong += [] if verified.returncode == 0 else [verified.stdout]
         shown = self.lab.hosts[0].run("sweep", "status", self.name, "--home", self.home, "--json", cwd=self.folder)
         states = json.loads(shown.stdout)["states"]
-        if sum(states.values()) != TRIALS or "RUNNING" in states:
-            wrong.append(f"{states} of {TRIALS} trials")
+        if sum(states.values()) != self.trials or "RUNNING" in states:
+            wrong.append(f"{states} of {self.trials} trials")
+        if self.is_confirmed:
+            wrong += self._beside(json.loads(shown.stdout))
         wrong += [f"hostile code was run: {p}" for p in self.folder.glob("hostile-was-run*")]
         (mine,) = (p for p in self.disk.glob(f"{self.name}/*") if p.name == self._study_id())
         places = sorted(mine.glob("trial-*"))
@@ -360,7 +379,7 @@ class World:
         for found in self.draw.sample(whole, min(4, len(whole))):
             wrong += self._alone(found)
         attempts = {key[1:3] for key in self.seen if key[0] == self.name}
-        written = Counter((trial, epoch) for name, trial, _, epoch in self.seen if name == self.name)
+        written = Counter((trial, place) for name, trial, _, place in self.seen if name == self.name)
         return {
             "sweep": self.name,
             "code": code,
@@ -375,12 +394,16 @@ class World:
         saved = json.loads((self.folder / self.home / self.name / "addresses.json").read_text())
         return str(saved["study_id"])
 
+    def _beside(self, status: dict[str, Any]) -> Iterator[str]:
+        """What is wrong with the trials of confirm and the refit."""
+        if not (confirmed := status["confirmation"]) or confirmed["open"] or not confirmed["trials"]:
+            yield f"confirm has {confirmed}"
+        states = [trial["state"] for row in status["refits"] for trial in row["trials"] if row["predicts"]]
+        if states != ["COMPLETE", "COMPLETE"]:
+            yield f"the refit that predicts has the states {states}"
+
     def _alone(self, found: checkpoint.Checkpoint) -> Iterator[str]:
-        mine = list(train(found.config, load(found.config.data, self.folder / "wave.csv")))
-        same = [e.value for e in mine] == [e.value for e in found.state.history]
-        assert mine[-1].state is not None
-        same = same and all((found.state.model[name] == t).all() for name, t in mine[-1].state.model.items())
-        if not same:
+        if not trainings.is_alone(found, self.folder / "wave.csv"):
             yield f"{found.config.model_dump()}: not the weights of the same trained alone"
 
 
@@ -422,7 +445,6 @@ def world(folder: Path, draw: random.Random) -> Iterator[World]:
 def soak(minutes: float, seed: int, output: Path, kinds: list[str]) -> int:
     """Runs it; the exit code."""
     draw = random.Random(seed)
-    weights = [FAULTS[kind] for kind in kinds]
     faults: list[dict[str, Any]] = []
     sweeps: list[dict[str, Any]] = []
     folder = Path(tempfile.mkdtemp(prefix="soak"))
@@ -431,32 +453,12 @@ def soak(minutes: float, seed: int, output: Path, kinds: list[str]) -> int:
     with world(folder, draw) as made:
         while time.monotonic() < end:
             made.write_spec(len(sweeps) + 1)
-            code = -1
-            drivers = 0
-            while code != 0:
-                drivers += 1
-                assert drivers < 60, f"{made.name} does not come to its end"
-                made.driver = made.start_driver()
-                before = made.progress()
-                made.wait(lambda before=before: made.progress() > before, 120)
-                while made.driver.poll() is None:
-                    made.wait(lambda: False, draw.uniform(2, 8))
-                    if made.driver.poll() is not None or time.monotonic() > end:
-                        made.wait(lambda: False, 600)
-                        break
-                    (kind,) = draw.choices(kinds, weights)
-                    started, before = time.monotonic(), made.progress()
-                    told = made.fault(kind)
-                    healed, before = time.monotonic(), made.progress()
-                    made.wait(lambda before=before: made.progress() > before, 300)
-                    row = {"kind": kind, "sweep": made.name, "healed_at_s": healed, **told}
-                    row["lasted_s"] = round(healed - started, 2)
-                    faults.append(row)
-                    print(json.dumps(row), flush=True)
-                code = made.driver.wait(600)
-                if code not in (0, 1, 3, 130, 137, -9):
-                    print((folder / "driver-0.out").read_text(), flush=True)
-                    raise AssertionError(f"a driver ended with {code}")
+            code = drive(made, made.start_driver, kinds, end, faults, folder / "driver-0.out")
+            if made.is_confirmed:
+                some = [kind for kind in kinds if kind not in OF_SEARCHES]
+                # Also when the time is over: a refit that nothing happens to is no test.
+                until = max(end, time.monotonic() + 60)
+                code = drive(made, made.start_refit, some, until, faults, folder / "refit.out")
             for row in faults:  # by whichever driver
                 if row["sweep"] == made.name:
                     after = [at for key, at in made.seen.items() if key[0] == made.name and at > row["healed_at_s"]]
@@ -469,6 +471,45 @@ def soak(minutes: float, seed: int, output: Path, kinds: list[str]) -> int:
                 return 1
     print(json.dumps(summary(faults, sweeps), indent=1))
     return 0
+
+
+def drive(
+    made: World,
+    start: Callable[[], "subprocess.Popen[str]"],
+    kinds: list[str],
+    end: float,
+    faults: list[dict[str, Any]],
+    output: Path,
+) -> int:
+    """Starts a command again and again, under faults, until it has come to its end; its exit code."""
+    draw, weights = made.draw, [FAULTS[kind] for kind in kinds]
+    code = -1
+    drivers = 0
+    while code != 0:
+        drivers += 1
+        assert drivers < 60, f"{made.name} does not come to its end"
+        made.driver = start()
+        before = made.progress()
+        made.wait(lambda before=before: made.progress() > before, 120)
+        while made.driver.poll() is None:
+            made.wait(lambda: False, draw.uniform(2, 8))
+            if made.driver.poll() is not None or time.monotonic() > end or not kinds:
+                made.wait(lambda: False, 600)
+                break
+            (kind,) = draw.choices(kinds, weights)
+            started, before = time.monotonic(), made.progress()
+            told = made.fault(kind)
+            healed, before = time.monotonic(), made.progress()
+            made.wait(lambda before=before: made.progress() > before, 300)
+            row = {"kind": kind, "sweep": made.name, "command": start.__name__, "healed_at_s": healed, **told}
+            row["lasted_s"] = round(healed - started, 2)
+            faults.append(row)
+            print(json.dumps(row), flush=True)
+        code = made.driver.wait(600)
+        if code not in (0, 1, 3, 130, 137, -9):
+            print(output.read_text(), flush=True)
+            raise AssertionError(f"a driver ended with {code}")
+    return code
 
 
 def summary(faults: list[dict[str, Any]], sweeps: list[dict[str, Any]]) -> dict[str, Any]:

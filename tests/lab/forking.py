@@ -61,7 +61,7 @@ def start(
         os.environ.update(environment)
         warnings.simplefilter("ignore")  # pytest's errors are for this process; a driver has a log for warnings
         before()
-        here = ["--in-process"] if words[0] in ("run", "retry", "extend", "confirm") else []
+        here = ["--in-process"] if words[0] in ("run", "retry", "extend", "confirm", "refit") else []
         with mock.patch.object(run_verb, "redirected", log.redirected if is_debugged else _drawn):
             main([*map(str, words), *here], prog_name="sweep")
 

@@ -157,8 +157,7 @@ def run(
         os.chdir(folder)
         with _counting(at, fault) as count:
             try:
-                here = [] if words[0] == "refit" else ["--in-process"]  # which has no other way
-                main([words[0], spec, *words[1:], *here, "--home", home, "--json", *more])
+                main([words[0], spec, *words[1:], "--in-process", "--home", home, "--json", *more])
             finally:
                 if steps:
                     steps.write_text(str(count[0]))

@@ -20,6 +20,10 @@ TASKS: dict[str, Entry] = {
         "--warm goes on from one checkpoint, so other seeds would only draw other batches",
         "leave out --seeds for a warm refit, or --warm for several seeds",
     ),
+    "warm-in-this-process": Entry(
+        "--warm judges and trains in the process of the command, so no worker of a cluster would have a part in it",
+        "leave out --address for a warm refit, or --warm",
+    ),
     "warm-without-time": Entry(
         "the data of the task {task} have no newer rows which could say whether going on from a checkpoint is better",
         "leave out --warm: a fresh refit learns from all data",

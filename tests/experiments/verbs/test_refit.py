@@ -1,5 +1,6 @@
 """The winner's setting is trained on all data, beside the search, and predicts; both judges look at each end."""
 
+import errno
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from audit import audit
 from cluster.study import lease, stored
 from experiments import SpecError, SweepError, load
 from lstm import checkpoint
+from lstm.tasks import registry as tasks
 from lstm.training import refit
 
 SEARCH = "  space:\n    model.residual: {type: categorical, choices: [none, last, linear]}\n"
@@ -222,11 +224,9 @@ def killed_at(points, folder, *options, other=("--seeds", "3"), run=0):
         told = twin.run(folder, "tiny", "runs", words=("run",))
         assert told == run, "the sweep is complete, and leaves the refit alone; it refuses newer rows"
         if running := [t for t in studied(folder).refits if not t.ended]:
-            places = (folder / "runs" / "tiny").glob(f"*/trial-{running[0].number:04d}")
-            found = next((checkpoint.load(str(place)) for place in places), None)
-            [row] = json.loads(inside.call(("status", "tiny", "--json"), folder).out)["running"]
-            done = len(found.state.history) if found else 0
-            assert (row["epoch"], row["epochs"]) == (done, running[0].fitted["epochs"])
+            rows = json.loads(inside.call(("status", "tiny", "--json"), folder).out)["running"]
+            told = {row["trial"]: (row["epoch"], row["epochs"]) for row in rows}
+            assert told == {t.number: (done(folder, t.number), t.fitted["epochs"]) for t in running}
             code = twin.run(folder, "tiny", "runs", words=("refit", *other))
             assert (code, " ".join(options) in said(folder)) == (2, True), "it is begun otherwise"
         assert twin.run(folder, "tiny", "runs", words=words) == 0, said(folder)
@@ -236,6 +236,13 @@ def killed_at(points, folder, *options, other=("--seeds", "3"), run=0):
         assert all(same(kept(folder, number), each) for number, each in zip(found, wanted, strict=True)), k
         assert len(studied(folder).refits) == len(wanted), k
     shutil.rmtree(before)
+
+
+def done(folder, number):
+    """How many epochs of a trial are in its checkpoints."""
+    places = (folder / "runs" / "tiny").glob(f"*/trial-{number:04d}")
+    found = next((checkpoint.load(str(place)) for place in places), None)
+    return len(found.state.history) if found else 0
 
 
 def said(folder):
@@ -249,6 +256,11 @@ def test_a_refit_that_was_killed_goes_on_to_the_same_weights(ended):
 @pytest.mark.faults
 def test_a_refit_that_is_killed_at_every_point_goes_on_to_the_same_weights(ended):
     killed_at(lambda steps: range(1, steps + 1), ended[0], "--seeds", "2")
+
+
+def trainings(folder):
+    """The files and the folders of the trainings for windows."""
+    return (folder / "runs" / "tiny").glob("*/warm-*/**/*")
 
 
 def newer(folder, tiny, rows=330):
@@ -298,7 +310,8 @@ def test_newer_rows_say_whether_a_warm_refit_is_better(ended, tiny, monkeypatch)
     tags, metrics = run_of(folder, made.number)
     assert json.loads(tags["sweep.fitted"])["value_warm"] == warm
     assert not [name for name in metrics if name.startswith(("val/", "test/", "best"))], "nothing judges it"
-    assert not list((folder / "runs" / "tiny").glob("warm-*")), "the trainings for the windows are removed"
+    assert not [*trainings(folder)], "the trainings for the windows are removed"
+    assert json.loads(sweep("status", "tiny", "--json").out)["warming"] == []
     assert row["said"] in sweep("status", "tiny").out
     judge(sweep, folder)
 
@@ -319,6 +332,37 @@ def test_newer_rows_say_whether_a_warm_refit_is_better(ended, tiny, monkeypatch)
     assert rows[1]["value_fresh"] < rows[1]["value_warm"]
     [fresh] = studied(folder).refit
     assert (fresh.fitted["epochs"], fresh.fitted["new"], fresh.config) == (base.best_epoch, 27, base.config)
+    judge(sweep, folder)
+
+
+def test_what_a_warm_refit_that_is_not_whole_leaves_is_named_and_freed(ended, tiny, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder, sweep = ended
+    newer(folder, tiny)
+    with monkeypatch.context() as patched:
+        patched.setattr(tasks, "judge_held", full)
+        refused = sweep("refit", "tiny", "--trial", "0", "--warm", "--until", "2020-11-22")
+        assert (refused.code, "No space left on device" in refused.err) == (1, True)
+    epochs = studied(folder).facts["warming"]["0"]["epochs"]
+    every, done = sum(epochs.values()), epochs["window-01-warm"]
+    one = {"refit_of": 0, "until": "2020-11-22", "trainings": 6, "epochs": every, "kept": done}
+    assert json.loads(sweep("status", "tiny", "--json").out)["warming"] == [one]
+    told = f"{done} of the {every} epochs are kept that judge if it is better than a fresh one"
+    told += "; `sweep refit tiny --trial 0 --until 2020-11-22 --warm` goes on, `sweep clean` frees them"
+    assert f"a warm refit of trial 0 is not whole: {told}" in sweep("status", "tiny").out
+    judge(sweep, folder)
+
+    before, size = files(folder), sum(each.stat().st_size for each in trainings(folder) if each.is_file())
+    dry = json.loads(sweep("clean", "tiny", "--keep", "top:9", "--dry-run", "--json").out)
+    assert (dry["warm"], dry["freed"], dry["bytes"], size > 0) == ([{"refit_of": 0, "bytes": size}], [], size, True)
+    assert files(folder) == before
+    freed = sweep("clean", "tiny", "--keep", "top:9")
+    assert (freed.code, "of a warm refit of trial 0, which is not whole" in freed.out.splitlines()[-1]) == (0, True)
+    assert not [*trainings(folder)]
+    assert json.loads(sweep("status", "tiny", "--json").out)["warming"] == []
+    assert "nothing is freed" in sweep("clean", "tiny", "--keep", "top:9").out
     judge(sweep, folder)
 
 
