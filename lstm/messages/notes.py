@@ -111,6 +111,11 @@ DATA: Mapping[str, Entry] = {
         "give data.step if you want other steps",
         {"median_s": 3540.0, "step": "1h"},
     ),
+    "times-of-a-clock": Entry(
+        "the times in {column!q} are at one hour of the day in {places!q}",
+        "if they are days of that place, name it, as in data.time_zone: {place}",
+        {**_TIME, "places": ["Europe/Berlin (00:00)"], "place": "Europe/Berlin"},
+    ),
     "times-turned-into-utc": Entry(
         "the times in {column!q} are in {zone} and were turned into UTC", example={**_TIME, "zone": "Europe/Berlin"}
     ),

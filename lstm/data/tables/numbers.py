@@ -127,8 +127,15 @@ CURRENCY = "(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
 MONEY = (
     rf"^(?:[-+]?\s*{CURRENCY}\s*[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d|[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d\s*{CURRENCY})$"
 )
-# A unit after a number, as in 5.3 kW or 12°C; a factor such as M for millions is none.
-UNIT = re.compile(r"[-+]?\d[\d.,]*(\s?°[CFK]?| [A-Za-zµ°][\w/³²·%]{0,8})")
+# A unit after a number, as in 5.3 kW, 12°C or 5.3kWh; a factor such as M for millions is none, and 12AB may be a code.
+JOINED = (
+    "[kMGT]?Wh?|[kM]?(?:var|VA)h?|[kcmµ]m|k?m/h|mph|kn|[km]?g|[hk]?Pa|m?bar|pp[mb]|[kM]?Hz|rpm|m[lL]|l/s|m/s|mm/h|lx"
+)
+JOINED += "|dB|[mk][VA]|m[²³]|W/m²|[µm]g/m³"
+UNIT = re.compile(
+    r"[-+]?\d(?:[\d.,'\u2019]|[ \u00a0\u202f](?=\d))*"
+    rf"(\s?°[CFK]?|[ \u00a0\u202f][A-Za-zµ°][\w/³²·%]{{0,8}}|(?:{JOINED}))"
+)
 NO_UNITS = {
     "K",
     "k",
