@@ -80,7 +80,7 @@ DATA: Mapping[str, Entry] = {
         "column {column!q} has points for decimals, beside others with a comma", example={"column": "rate"}
     ),
     "signs-left-out": Entry(
-        "column {column!q}: {text!q} is read as {value:.6g}",
+        "column {column!q}: {text!q} is read as {value:.10g}",
         example={"column": "cash", "text": "($12.50)", "value": -12.5},
     ),
     "percents-as-numbers": Entry("column {column!q}: 1.5% is read as 1.5", example={"column": "change"}),

@@ -2124,3 +2124,64 @@ def test_a_number_that_follows_from_another_is_no_label_of_sequences(tmp_path, t
     frame = pd.DataFrame({"Date": times, "patient": units, "X": follows(units)})  # whose name says that it is an id
     frame.to_csv(tmp_path / "b.csv", index=False)
     assert GivenFile(tmp_path / "b.csv").groupings
+
+
+@pytest.mark.parametrize(
+    ("write", "fields"),
+    [
+        (lambda x: f"{abs(x):,.2f}{'-' * (x < 0)}", {"thousands": ","}),
+        (lambda x: german(abs(x)) + "-" * (x < 0), {"decimal": ","}),
+        (lambda x: f"{abs(x):.2f}{' -' * (x < 0)}", {}),
+        (lambda x: f"{x:,.2f} CHF".replace(",", "\u2019"), {"thousands": "'"}),
+        (lambda x: f"{x:,.2f}\u00a0€".replace(",", "\u202f").replace(".", ","), {"decimal": ",", "thousands": " "}),
+        (lambda x: f"€\u00a0{x:,.2f}", {"thousands": ","}),
+    ],
+)
+def test_a_minus_after_the_number_and_blanks_of_any_width_beside_a_sign_of_money(found, write, fields):
+    signed = (VALUES * 100 * np.where(np.arange(ROWS) % 5 == 1, -1, 1)).round(2).tolist()
+    frame = pd.DataFrame({"t": DAYS, "v": [write(each) for each in signed]})
+    made, table = found(frame.to_csv(index=False, sep=";"))
+    np.testing.assert_allclose(table.values[:, 0], signed)
+    assert {name: made.reading.get(name) for name in fields} == fields
+    assert "signs-left-out" in {each.code for each in made.notes}
+
+
+@pytest.mark.parametrize("step", ["D", "6h", "3h"])
+def test_a_day_that_occurs_twice_is_no_change_of_the_clock(refused, step):
+    times = pd.date_range(end="2019-09-20", periods=ROWS - 1, freq=step)  # a Friday in September
+    assert refused(csv([*times, times[-1]])).code == "time-occurs-repeatedly"
+
+
+@pytest.mark.parametrize("row", ['"{n}" {day} {value}', "{day} {value}", '{n}   "{day}"   {value}   NA'])
+def test_a_table_with_blanks_in_a_txt_is_a_table(tmp_path, row):
+    names = {2: '"date" "y"', 3: '"date" "y"', 4: "n date y z"}[len(row.split())]
+    rows = [
+        row.format(n=n + 1, day=day.date(), value=value)
+        for n, (day, value) in enumerate(zip(DAYS, VALUES, strict=True))
+    ]
+    (tmp_path / "a.txt").write_text("\n".join([names, *rows]))
+    file = GivenFile(tmp_path / "a.txt")
+    assert file.form.kind == "table"
+    assert profile(file.path, file).first == "2019-11-23"
+
+
+def test_a_poem_with_a_number_in_some_lines_is_a_text(tmp_path):
+    (tmp_path / "a.txt").write_text("On day 1 a bird sang\nOn day 2 it sang twice\nThen 3 sang all night\n" * 9)
+    assert GivenFile(tmp_path / "a.txt").form.kind == "text"
+
+
+def test_an_order_of_day_and_month_that_another_column_shows_is_that_of_the_file(found):
+    rows = {
+        "To": [f"{d + pd.offsets.MonthEnd(0):%d/%m/%Y}" for d in MONTHS],
+        "From": MONTHS.strftime("%d/%m/%Y"),
+        "v": VALUES,
+    }
+    made, table = found(pd.DataFrame(rows).to_csv(index=False))
+    check(made, table, MONTHS)
+    assert made.time == "From"
+
+
+def test_hours_that_occur_twice_with_a_letter_are_no_series(refused):
+    hours = [f"{t.hour + 1}{'A' if t.day == 29 and t.hour == 2 else ''}" for t in HOURS]
+    rows = {"Datum": HOURS.strftime("%d.%m.%Y"), "Stunde": hours, "v": VALUES}
+    assert refused(pd.DataFrame(rows).to_csv(index=False, sep=";")).code == "no-time-format"

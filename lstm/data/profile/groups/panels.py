@@ -26,7 +26,9 @@ LEAST = 8  # columns whose names count on, in a table with a series in each row
 MOST_OTHERS = 0.5  # share of other columns in such a table
 COUNTED = re.compile(r"(.*?)(\d+)$")
 HOUR = re.compile(r"(?:(?:h|he|hr|hour|stunde)[ _-]?)?(\d{1,2})(?::00)?", re.IGNORECASE)
-CLOCK = re.compile(r"\D{0,3}(?:[01]?\d|2[0-4])\s?[-.,:;h ]\s?[0-5]\d\D{0,5}|(?:\d|1\d|2[0-4])\.\d+", re.IGNORECASE)
+CLOCK = re.compile(
+    r"\D{0,3}(?:[01]?\d|2[0-4])\s?[-.,:;h ]\s?[0-5]\d\D{0,5}|(?:\d|1\d|2[0-4])\.\d+|[0-2]?\d[a-d]?", re.IGNORECASE
+)
 MOST_TRIED = 5  # columns whose combinations are tried
 
 

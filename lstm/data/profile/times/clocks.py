@@ -25,6 +25,7 @@ COUNTED = re.compile(
     r"(^|[^a-z])(period|interval|ptu|mtu|sp|slot|block|hour|hr|he|time|stunde|heure|hora|ora|hodina|godzina)s?($|[^a-z])"
     r"|(^|[^a-z])(hh|qh)($|[^a-z])|half.?hour|quarter.?hour|viertelstunde"
 )
+LAST = 240_000  # of the numbers that are times of day
 COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
 
 
@@ -61,7 +62,8 @@ def clock(values: pa.ChunkedArray, name: str) -> str | None:
     numbers = reader.float64(values)
     if bool((numbers % 1 != 0).any()) and 0 <= numbers.min() <= numbers.max() < 1:
         return DAY_FRACTION if numbered.CLOCKED.search(name) or name.lower() in HOURS else None
-    return _numbered_clock(numbers.astype(np.int64), name) if bool((numbers % 1 == 0).all()) else None
+    able = bool((numbers % 1 == 0).all()) and bool(numbers.min() >= 0) and numbers.max() <= LAST
+    return _numbered_clock(numbers.astype(np.int64), name) if able else None
 
 
 def _written_clock(texts: pd.Series, name: str) -> str | None:

@@ -15,7 +15,24 @@ from lstm.records.errors import BadInput
 
 # In the languages of the months' names, without accents.
 PARTS = {
-    "%Y": ("year", "yr", "yyyy", "yy", "jahr", "annee", "an", "ano", "anio", "anno", "jaar", "ar", "rok", "yil"),
+    "%Y": (
+        "year",
+        "yr",
+        "yyyy",
+        "yy",
+        "iso_year",
+        "isoyear",
+        "jahr",
+        "annee",
+        "an",
+        "ano",
+        "anio",
+        "anno",
+        "jaar",
+        "ar",
+        "rok",
+        "yil",
+    ),
     "%q": ("quarter", "qtr", "q", "quartal", "trimestre", "trim", "kwartaal", "kvartal", "kwartal", "ceyrek"),
     "%m": (
         *("month", "mo", "mon", "mnth", "mm", "monat", "mois", "mes", "mese", "maand", "maned", "manad", "miesiac"),

@@ -62,13 +62,19 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
 
 def _each(path: Path, raw: pa.Table, names: Sequence[str], form: Form) -> tuple[list[Found], list[BadInput]]:
     """Return the times of each column, and the errors of those that can't be read. A constant column has no error."""
-    single, errors = list[Found](), list[BadInput]()
+    single, errors, doubtful = list[Found](), list[BadInput](), dict[str, Sequence[str]]()
     for name in names:
         try:
             single.append(_single(path, raw, name, form))
         except BadInput as error:
             if len(raw.column(name).unique()) > 1:
                 errors.append(error)
+                doubtful |= {name: error.faults[0].values.get("formats", ())}
+    known = {form for each in single for form in each.formats}
+    for name, ways in doubtful.items():
+        if same := [each for each in ways if each in known]:  # one file has one order of day and month
+            column = times.read(path, [raw.column(name)], section([name], same), form)
+            single.append(Found((name,), tuple(same), column))
     return single, errors
 
 
@@ -192,5 +198,7 @@ def clock_changes(index: pd.Index) -> tuple[int, int] | None:
     times_once = index.unique().sort_values()
     gaps = times_once[1:] - times_once[:-1]
     usual = pd.Series(gaps[:10_000]).mode().iloc[0]
+    if usual > pd.Timedelta(hours=1):
+        return None  # days that occur twice have another reason
     absent = times_once[:-1][gaps == usual + pd.Timedelta(hours=1)]
     return len(twice), int(absent.day_of_week.isin((4, 5, 6)).sum())

@@ -66,6 +66,8 @@ def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
 
 def _of_short_dates(known: np.ndarray) -> str | None:
     """Return the one format of whole numbers that are dates with a year of two digits, or with the day first."""
+    if known.max() >= 1e8 or known.min() < 0:
+        return None  # nine digits, or more than a whole number has room for
     texts = pd.Series(known.astype(np.int64))
     tried = {6: ("%y%m%d",), 8: ("%d%m%Y", "%m%d%Y", "%y%m%d%H")}.get(len(str(int(known.max()))), ())
     found = {form: formats.parse(texts, form) for form in tried}
