@@ -80,7 +80,7 @@ DATA: Mapping[str, Entry] = {
         "column {column!q} has points for decimals, beside others with a comma", example={"column": "rate"}
     ),
     "signs-left-out": Entry(
-        "column {column!q}: {text!q} is read as {value:.6g}",
+        "column {column!q}: {text!q} is read as {value:.10g}",
         example={"column": "cash", "text": "($12.50)", "value": -12.5},
     ),
     "percents-as-numbers": Entry("column {column!q}: 1.5% is read as 1.5", example={"column": "change"}),
@@ -110,6 +110,11 @@ DATA: Mapping[str, Entry] = {
         "the times are irregular (median {median_s:g} s apart), so rows are averaged into steps of {step}",
         "give data.step if you want other steps",
         {"median_s": 3540.0, "step": "1h"},
+    ),
+    "times-of-a-clock": Entry(
+        "the times in {column!q} are at one hour of the day in {places!q}",
+        "if they are days of that place, name it, as in data.time_zone: {place}",
+        {**_TIME, "places": ["Europe/Berlin (00:00)"], "place": "Europe/Berlin"},
     ),
     "times-turned-into-utc": Entry(
         "the times in {column!q} are in {zone} and were turned into UTC", example={**_TIME, "zone": "Europe/Berlin"}

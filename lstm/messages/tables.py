@@ -215,6 +215,16 @@ TIMES = {
         "give data.step (such as 1h) to average rows into steps",
         {"shortest": "0 days 00:01:00", "longest": "0 days 03:53:59"},
     ),
+    "times-irregular-by-a-clock": Entry(
+        "the times in {column!q} are irregular in UTC, and at one hour of the day in {places!q}",
+        "name the place, as in data.time_zone: {place}",
+        {"column": "day", "places": ["Europe/Berlin (00:00)"], "place": "Europe/Berlin"},
+    ),
+    "times-in-utc-without-z": Entry(
+        "the times in {column!q} have no offset, and are at one hour of the day in {places!q} if they are in UTC",
+        "if they are, write Z after each time, and name the place, as in data.time_zone: {place}",
+        {"column": "day", "places": ["Europe/Berlin (00:00)"], "place": "Europe/Berlin"},
+    ),
     "numbers-irregular": Entry(
         "the numbers in time column {column!q} are irregular", "use one row per step", {"column": "day"}
     ),

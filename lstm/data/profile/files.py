@@ -145,6 +145,8 @@ def _fields(lines: Sequence[str]) -> int:
     if all(is_number(line.replace(",", ".", 1)) for line in filled[1:]):
         return 1
     mark = reader.delimiter(filled[0])
+    if mark not in filled[0] and (width := _blank_fields(filled)):
+        return width
     try:
         rows = list(csv.reader(filled, delimiter=mark))
     except csv.Error:
@@ -156,6 +158,14 @@ def _fields(lines: Sequence[str]) -> int:
     numbered = [row for row in alike if sum(_is_value(cell) for cell in row) >= least]
     told = alike if mark != "," and count > 1 else numbered
     return count if len(told) >= ALIKE * len(rest) else 0
+
+
+def _blank_fields(lines: Sequence[str]) -> int:
+    """Return the number of columns that runs of blanks divide, of which half have values, as in R's write.table."""
+    rows = [[cell.strip('"') for cell in line.split()] for line in lines]
+    width = statistics.mode(map(len, rows[1:]))
+    alike = [row for row in rows[1:] if len(row) == width and sum(map(_is_value, row)) >= width / 2]
+    return width if width > 1 and len(rows[0]) in (width, width - 1) and len(alike) >= ALIKE * (len(rows) - 1) else 0
 
 
 def _begin(lines: Sequence[str]) -> int:

@@ -166,7 +166,7 @@ def _reasons(file: GivenFile, found: Found | None, hours: OpenHours | None) -> d
     why = dict(file.reading.why)
     if found:
         why["time_format"] = _of_format(file, found)
-        why |= {"time_zone": "named after each time"} if found.times.place else {}
+        why |= {"time_zone": found.why or "named after each time"} if found.times.place else {}
     if hours:
         why["open_hours"] = "closed times are no steps; a forecast is of the open times that follow"
     return why

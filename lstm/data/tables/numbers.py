@@ -124,11 +124,18 @@ def _has_points(texts: pa.Array, decimal: str) -> bool:
 
 
 CURRENCY = "(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
-MONEY = (
-    rf"^(?:[-+]?\s*{CURRENCY}\s*[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d|[-+]?[\d.,' \x{{a0}}\x{{202f}}]*\d\s*{CURRENCY})$"
+BLANK = r"[\s\x{a0}\x{202f}]*"
+DIGITS = r"[\d.,'\x{2019} \x{a0}\x{202f}]*\d"
+MONEY = rf"^(?:[-+]?{BLANK}{CURRENCY}{BLANK}[-+]?{DIGITS}|[-+]?{DIGITS}{BLANK}{CURRENCY})$"
+# A unit after a number, as in 5.3 kW, 12°C or 5.3kWh; a factor such as M for millions is none, and 12AB may be a code.
+JOINED = (
+    "[kMGT]?Wh?|[kM]?(?:var|VA)h?|[kcmµ]m|k?m/h|mph|kn|[km]?g|[hk]?Pa|m?bar|pp[mb]|[kM]?Hz|rpm|m[lL]|l/s|m/s|mm/h|lx"
 )
-# A unit after a number, as in 5.3 kW or 12°C; a factor such as M for millions is none.
-UNIT = re.compile(r"[-+]?\d[\d.,]*(\s?°[CFK]?| [A-Za-zµ°][\w/³²·%]{0,8})")
+JOINED += "|dB|[mk][VA]|m[²³]|W/m²|[µm]g/m³"
+UNIT = re.compile(
+    r"[-+]?\d(?:[\d.,'\u2019]|[ \u00a0\u202f](?=\d))*"
+    rf"(\s?°[CFK]?|[ \u00a0\u202f][A-Za-zµ°][\w/³²·%]{{0,8}}|(?:{JOINED}))"
+)
 NO_UNITS = {
     "K",
     "k",
@@ -155,6 +162,7 @@ NO_UNITS = {
 }
 MINUS = "\u2212"  # the sign of typography
 LOSS = r"^\((.*\d.*)\)$"
+LATE_MINUS = r"^(\d(?:[\d.,' ]*\d)?)\s*-$"  # as SAP writes it
 
 
 def _without_signs(texts: pa.Array) -> pa.Array:
@@ -163,6 +171,8 @@ def _without_signs(texts: pa.Array) -> pa.Array:
         texts = pc.replace_substring(texts, MINUS, "-")
     if pc.any(pc.starts_with(texts, "(")).as_py():
         texts = pc.replace_substring_regex(texts, LOSS, r"-\1")
+    if pc.any(pc.ends_with(texts, "-")).as_py():
+        texts = pc.replace_substring_regex(texts, LATE_MINUS, r"-\1")
     first = str(pc.first(texts).as_py())
     if (
         (unit := UNIT.fullmatch(first))
@@ -171,7 +181,7 @@ def _without_signs(texts: pa.Array) -> pa.Array:
     ):
         texts = pc.utf8_slice_codeunits(texts, 0, -len(unit[1]))
     if re.search(CURRENCY, first) and pc.all(pc.match_substring_regex(texts, MONEY)).as_py():
-        texts = pc.replace_substring_regex(texts, rf"\s*{CURRENCY}\s*", "")
+        texts = pc.replace_substring_regex(texts, f"{BLANK}{CURRENCY}{BLANK}", "")
     return texts
 
 
@@ -201,7 +211,7 @@ def line_for(text: str, form: Form) -> str | None:
 def signed(column: pa.ChunkedArray) -> str:
     """Return the first of some texts that has a sign of money, or brackets around a loss; "" if none has."""
     texts = [str(each).strip() for each in column.slice(0, 50_000).drop_null().to_pylist()]
-    able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$|^{UNIT.pattern}$")
+    able = re.compile(rf"{CURRENCY}|^\(.*\d.*\)$|{LATE_MINUS}|^{UNIT.pattern}$")
     return next((text for text in texts if able.search(text) and re.search(r"\d", text)), "")
 
 

@@ -16,7 +16,7 @@ from lstm.data.tables import chunked, reader, sentinels, skipped
 from lstm.data.tables.content import PLAIN, Form
 from lstm.data.tables.digests import sha, sha_of_times
 from lstm.data.tables.sentinels import Odd
-from lstm.data.tables.timing import open_hours, steps, times, zones
+from lstm.data.tables.timing import midnights, open_hours, steps, times, zones
 from lstm.data.tables.timing.open_hours import OpenHours
 from lstm.data.tables.timing.steps import SEASONS_S, is_steady
 from lstm.data.tables.timing.zones import Times
@@ -120,6 +120,7 @@ def _made_regular(raw: "Rows", made: "_Made") -> tuple[pd.Index, np.ndarray, tup
     rows_read = index if times is None else times.index
     far = tuple((each, rows_read[each.rows]) for each in sentinels.find(path, config.columns, values, raw.base))
     if times is not None:
+        made.zone = times.zone
         made.notes += _of_zone(times, config)
         index, values = _regular(times.index, values, made)
     if holes := sum(int(np.isnan(values[rows]).any(axis=1).sum()) for rows in reader.spans(len(values))):
@@ -137,6 +138,7 @@ class _Made:
     notes: list[Note]
     step: str = ""
     hours: OpenHours | None = None
+    zone: str | None = None  # the zone of the file's times
     nearest: bool = False  # whether rows belong to the nearest step
     rules: list[str] = field(default_factory=list)  # codes of notes on what earlier versions did otherwise
 
@@ -176,6 +178,10 @@ def _of_zone(times: Times, config: ForecastData) -> Iterator[Note]:
         yield note("times-in-utc", "data.time", column=name)
     elif times.zone:
         yield note("times-turned-into-utc", "data.time", column=name, zone=times.zone)
+    in_utc = times.zone and (not times.wall or zones.is_utc(times.zone))
+    if in_utc and not config.time_zone and (places := midnights.places_of(times.index)):
+        told = {"column": name, "places": places[:3], "place": places[0].split()[0]}
+        yield note("times-of-a-clock", "data.time_zone", **told)
 
 
 def read_rows(path: Path, config: ForecastData, form: Form) -> Rows:
@@ -252,6 +258,7 @@ def _regular_times(times: pd.DatetimeIndex, values: np.ndarray, made: _Made) -> 
         if len(times) < 2:
             raise refused("only-one-row", at=path)
         gaps = times[1:] - times[:-1]
+        midnights.refuse(path, times, config.time_name, made.zone)
         raise refused("times-irregular", at=path, shortest=str(gaps.min()), longest=str(gaps.max()))
     made.step = step
     if config.open_hours:

@@ -1981,3 +1981,194 @@ GERMAN = ["Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", 
 def test_points_before_three_digits_are_asked_for_beside_months_that_are_not_english(refused, write):
     rows = [f"{write.format(GERMAN[d.month - 1], d.year)};{37 + n % 9}.{600 + n}" for n, d in enumerate(MONTHS)]
     assert refused("Monat;Umsatz\n" + "\n".join(rows)).code == "point-for-thousands"
+
+
+@pytest.mark.parametrize("form", ["%H.%M", pytest.param("%H.%M.%S", marks=pytest.mark.faults)])
+@pytest.mark.parametrize(("step", "name"), [("h", "time"), ("30min", "Uhrzeit"), ("15min", "hora")])
+def test_times_of_day_with_points_beside_a_date(found, form, step, name):
+    times = pd.date_range("2021-03-17 06:00", periods=ROWS, freq=step)
+    rows = {"date": times.strftime("%Y-%m-%d"), name: times.strftime(form), "v": VALUES}
+    made, table = found(pd.DataFrame(rows).to_csv(index=False))
+    check(made, table, times)
+    assert made.reading["time_format"] == [None, form]
+
+
+def test_hours_with_points_are_named_by_their_end_too(found):
+    rows = {
+        "date": HOURS.strftime("%Y-%m-%d"),
+        "Hour Ending": [f"{each.hour + 1:02}.00" for each in HOURS],
+        "v": VALUES,
+    }
+    check(*found(pd.DataFrame(rows).to_csv(index=False)), HOURS)
+
+
+@pytest.mark.parametrize("write", ["{h:02},{m:02}", "{h:02}-{m:02}", "{h} {m:02}", "{d:.2f}"])
+def test_times_of_day_in_an_unknown_form_are_named_and_make_no_panel(refused, write):
+    times = pd.date_range("2021-03-17 06:00", periods=ROWS, freq="15min")
+    clock = [write.format(h=t.hour, m=t.minute, d=t.hour + t.minute / 60) for t in times]
+    wrong = refused(pd.DataFrame({"date": times.strftime("%d/%m/%Y"), "Time": clock, "v": VALUES}).to_csv(index=False))
+    assert (wrong.code, wrong.values["column"]) == ("no-time-format", "Time")
+
+
+def test_seconds_with_two_decimals_are_no_times_of_day(found):
+    made, _ = found(csv([f"{n * 0.05:.2f}" for n in range(ROWS)]).replace("t,", "time,"))
+    assert made.time is None
+    assert not made.covariates
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("period_end", "period_start"),
+        ("IntervalEnd", "IntervalStart"),
+        ("bis", "von"),
+        ("Date to", "Date from"),
+        ("Fin", "Début"),
+    ],
+)
+@pytest.mark.parametrize("split", [False, True])
+def test_the_start_of_a_period_is_the_time_wherever_its_column_is(found, first, second, split):
+    later = HOURS + pd.Timedelta(hours=1)
+    if split:
+        rows = {"day": HOURS.strftime("%Y-%m-%d"), first: later.strftime("%H:%M"), second: HOURS.strftime("%H:%M")}
+    else:
+        rows = {first: later, second: HOURS}
+    made, table = found(pd.DataFrame({**rows, "v": VALUES}).to_csv(index=False))
+    check(made, table, HOURS)
+    assert made.time == (["day", second] if split else second)
+    assert split or {"times-in-other-columns"} <= {each.code for each in made.notes}
+
+
+def test_the_end_of_a_period_alone_is_its_label(found):
+    later = HOURS + pd.Timedelta(hours=1)
+    check(*found(pd.DataFrame({"period_end": later, "v": VALUES}).to_csv(index=False)), later)
+
+
+SHORT = {
+    "es": ("Mes", "ene feb mar abr may jun jul ago sep oct nov dic"),
+    "es in full": ("x", "Enero Febrero Marzo Abril Mayo Junio Julio Agosto Septiembre Octubre Noviembre Diciembre"),
+    "fr": ("mois", "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc."),
+    "it": ("Mese", "gen feb mar apr mag giu lug ago set ott nov dic"),
+    "nl": ("maand", "januari februari maart april mei juni juli augustus september oktober november december"),
+    "pl": ("miesiąc", "sty lut mar kwi maj cze lip sie wrz paź lis gru"),
+    "tr": ("ay", "Oca Şub Mar Nis May Haz Tem Ağu Eyl Eki Kas Ara"),
+    "pt": ("x", "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro"),
+    "de": ("Monat", "Jan Feb Mrz Apr Mai Jun Jul Aug Sep Okt Nov Dez"),
+    "sv": ("månad", "jan feb mar apr maj jun jul aug sep okt nov dec"),
+}
+
+
+@pytest.mark.parametrize("language", SHORT)
+@pytest.mark.parametrize("year", ["x y", *(pytest.param(each, marks=pytest.mark.faults) for each in ("Año", "Jaar"))])
+@EITHER_WAY
+def test_names_of_months_in_a_column_of_their_own(found, language, year, order):
+    name, words = SHORT[language]
+    rows = {name: [words.split()[d.month - 1] for d in MONTHS], year: MONTHS.year, "v": VALUES}
+    made, table = found(pd.DataFrame(rows)[::order].to_csv(index=False))
+    check(made, table, MONTHS)
+    assert made.time == [year, name]
+    assert made.step == "MS"
+
+
+@pytest.mark.parametrize("form", ["{y}T{q}", "{y}-T{q}", "{y}K{q}", "T{q} {y}", "{q}T{s:02}", "{q}T {y}"])
+@EITHER_WAY
+def test_quarters_of_trimestres_and_kvartals(found, form, order):
+    times = [form.format(y=p.year, q=p.quarter, s=p.year % 100) for p in QUARTERS]
+    check(*found(csv(times[::order], VALUES[::order])), QUARTERS.to_timestamp())
+
+
+@pytest.mark.parametrize(
+    ("sign", "write"),
+    [
+        (" ", "{:,.2f} kW"),
+        ("\u00a0", "{:,.2f}\u00a0MWh"),
+        ("\u202f", "{:,.2f}kWh"),
+        ("'", "{:,.2f} m³/h"),
+        ("\u2019", "{:,.1f}hPa"),
+        (",", "{:,.1f}mm"),
+        (" ", "{:,.1f}\u202f°C"),
+    ],
+)
+def test_a_unit_after_groups_of_digits(found, write, sign):
+    texts = [write.format(each).replace(",", sign) for each in VALUES * 77]
+    made, table = found(pd.DataFrame({"t": DAYS, "v": texts}).to_csv(index=False, sep=";"))
+    np.testing.assert_allclose(table.values[:, 0], VALUES * 77, atol=0.051)
+    assert "signs-left-out" in {each.code for each in made.notes}
+
+
+@pytest.mark.parametrize("suffix", ["AB", "th", "am", "Mio", "x3"])
+def test_letters_after_numbers_may_be_a_code(found, suffix):
+    made, _ = found(csv(DAYS, code=[f"{n % 9 + 1}{suffix}" for n in range(ROWS)]))
+    assert "code" in made.left_out
+
+
+@pytest.mark.parametrize("times", [DAYS, MONTHS, HOURS, pd.bdate_range("2021-03-01", periods=ROWS)])
+@pytest.mark.parametrize("follows", [lambda units: np.minimum(units, 3) * 12, lambda units: (units > 6).astype(int)])
+def test_a_number_that_follows_from_another_is_no_label_of_sequences(tmp_path, times, follows):
+    units = np.random.default_rng(9).integers(1, 13, ROWS)
+    pd.DataFrame({"Date": times, "Units": units, "X": follows(units)}).to_csv(tmp_path / "a.csv", index=False)
+    assert not GivenFile(tmp_path / "a.csv").groupings
+    frame = pd.DataFrame({"Date": times, "patient": units, "X": follows(units)})  # whose name says that it is an id
+    frame.to_csv(tmp_path / "b.csv", index=False)
+    assert GivenFile(tmp_path / "b.csv").groupings
+
+
+@pytest.mark.parametrize(
+    ("write", "fields"),
+    [
+        (lambda x: f"{abs(x):,.2f}{'-' * (x < 0)}", {"thousands": ","}),
+        (lambda x: german(abs(x)) + "-" * (x < 0), {"decimal": ","}),
+        (lambda x: f"{abs(x):.2f}{' -' * (x < 0)}", {}),
+        (lambda x: f"{x:,.2f} CHF".replace(",", "\u2019"), {"thousands": "'"}),
+        (lambda x: f"{x:,.2f}\u00a0€".replace(",", "\u202f").replace(".", ","), {"decimal": ",", "thousands": " "}),
+        (lambda x: f"€\u00a0{x:,.2f}", {"thousands": ","}),
+    ],
+)
+def test_a_minus_after_the_number_and_blanks_of_any_width_beside_a_sign_of_money(found, write, fields):
+    signed = (VALUES * 100 * np.where(np.arange(ROWS) % 5 == 1, -1, 1)).round(2).tolist()
+    frame = pd.DataFrame({"t": DAYS, "v": [write(each) for each in signed]})
+    made, table = found(frame.to_csv(index=False, sep=";"))
+    np.testing.assert_allclose(table.values[:, 0], signed)
+    assert {name: made.reading.get(name) for name in fields} == fields
+    assert "signs-left-out" in {each.code for each in made.notes}
+
+
+@pytest.mark.parametrize("step", ["D", "6h", "3h"])
+def test_a_day_that_occurs_twice_is_no_change_of_the_clock(refused, step):
+    times = pd.date_range(end="2019-09-20", periods=ROWS - 1, freq=step)  # a Friday in September
+    assert refused(csv([*times, times[-1]])).code == "time-occurs-repeatedly"
+
+
+@pytest.mark.parametrize("row", ['"{n}" {day} {value}', "{day} {value}", '{n}   "{day}"   {value}   NA'])
+def test_a_table_with_blanks_in_a_txt_is_a_table(tmp_path, row):
+    names = {2: '"date" "y"', 3: '"date" "y"', 4: "n date y z"}[len(row.split())]
+    rows = [
+        row.format(n=n + 1, day=day.date(), value=value)
+        for n, (day, value) in enumerate(zip(DAYS, VALUES, strict=True))
+    ]
+    (tmp_path / "a.txt").write_text("\n".join([names, *rows]))
+    file = GivenFile(tmp_path / "a.txt")
+    assert file.form.kind == "table"
+    assert profile(file.path, file).first == "2019-11-23"
+
+
+def test_a_poem_with_a_number_in_some_lines_is_a_text(tmp_path):
+    (tmp_path / "a.txt").write_text("On day 1 a bird sang\nOn day 2 it sang twice\nThen 3 sang all night\n" * 9)
+    assert GivenFile(tmp_path / "a.txt").form.kind == "text"
+
+
+def test_an_order_of_day_and_month_that_another_column_shows_is_that_of_the_file(found):
+    rows = {
+        "To": [f"{d + pd.offsets.MonthEnd(0):%d/%m/%Y}" for d in MONTHS],
+        "From": MONTHS.strftime("%d/%m/%Y"),
+        "v": VALUES,
+    }
+    made, table = found(pd.DataFrame(rows).to_csv(index=False))
+    check(made, table, MONTHS)
+    assert made.time == "From"
+
+
+def test_hours_that_occur_twice_with_a_letter_are_no_series(refused):
+    hours = [f"{t.hour + 1}{'A' if t.day == 29 and t.hour == 2 else ''}" for t in HOURS]
+    rows = {"Datum": HOURS.strftime("%d.%m.%Y"), "Stunde": hours, "v": VALUES}
+    assert refused(pd.DataFrame(rows).to_csv(index=False, sep=";")).code == "no-time-format"

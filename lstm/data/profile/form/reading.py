@@ -16,7 +16,7 @@ from lstm.data.profile.form import dialect
 from lstm.data.tables import content, numbers, reader
 from lstm.data.tables.content import Form
 from lstm.data.tables.numbers import Written
-from lstm.data.tables.timing import formats, months
+from lstm.data.tables.timing import formats, months, numbered
 from lstm.messages.message import Note, note
 from lstm.records.errors import refused
 
@@ -77,6 +77,7 @@ def _with_numbers(
     months = {} if reader.has_types(path) else _months(path, columns, form)
     texts = {name: values for name, values in columns.items() if is_text(values.type)}
     columns |= months
+    columns |= {} if reader.has_types(path) else _pointed_clocks(path, columns, form)
     ways = {name: how for name, values in texts.items() if (how := numbers.written(values, form))}
     reading = _decided(path, found, ways)
     if not reader.has_types(path):
@@ -120,6 +121,45 @@ def _months(path: Path, columns: Mapping[str, pa.ChunkedArray], form: Form) -> d
             if pc.all(pc.match_substring_regex(texts, r"^\s*(\d{1,2}\.\d{4}|\d{4}\.\d{2})\s*$")).as_py():
                 found[name] = texts.cast(pa.string())
     return found
+
+
+def _pointed_clocks(path: Path, columns: Mapping[str, pa.ChunkedArray], form: Form) -> dict[str, pa.ChunkedArray]:
+    """Return the texts of columns beside a date that are times of day, as 09.45, and would be numbers with a point.
+
+    In a step of half an hour 9.50 may be half past nine, or ten to ten. So hours must be a step apart as times of day.
+    """
+    able = [n for n, values in columns.items() if pa.types.is_floating(values.type) and numbered.CLOCKED.search(n)]
+    if not able or not any(_may_be_dates(values) for values in columns.values()):
+        return {}
+    found = {}
+    for name in able:
+        values = columns[name]
+        if values.null_count or not len(values):
+            continue
+        hours = reader.float64(values)
+        if not (0 <= hours.min() <= hours.max() <= 24):
+            continue
+        texts = reader.read(path, [name], texts=[name], form=form).column(name).cast(pa.string())
+        if not pc.all(pc.match_substring_regex(texts, r"^\s*\d{1,2}\.[0-5]\d\s*$")).as_py():
+            continue
+        minutes = np.round(np.floor(hours) * 60 + hours % 1 * 100)
+        if _evenness(minutes) >= _evenness(np.round(hours * 60)):
+            found[name] = texts
+    return found
+
+
+def _evenness(minutes: np.ndarray) -> float:
+    """Return the share of times of a day that follow the one before by the usual distance."""
+    gaps = np.diff(np.unique(minutes))
+    return float((gaps == np.bincount(gaps.astype(np.int64)).argmax()).mean()) if len(gaps) else 1.0
+
+
+def _may_be_dates(values: pa.ChunkedArray) -> bool:
+    """Return whether a column has dates by its type, or by its first texts."""
+    if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
+        return True
+    some = values.slice(0, 5).drop_null().to_pylist() if is_text(values.type) else []
+    return bool(some) and all(any(map(formats.is_whole_date, formats.candidates(str(each)))) for each in some)
 
 
 def _refuse_points(path: Path, columns: Mapping[str, pa.ChunkedArray], form: Form) -> None:

@@ -15,7 +15,7 @@ from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.groups import sequences
 from lstm.data.tables import reader
 from lstm.data.tables.content import PLAIN, Form
-from lstm.data.tables.timing import formats, months
+from lstm.data.tables.timing import formats, months, numbered
 from lstm.records.errors import BadInput, refused
 
 MOST_ALONE = 0.75  # largest share of different times in a panel
@@ -26,6 +26,9 @@ LEAST = 8  # columns whose names count on, in a table with a series in each row
 MOST_OTHERS = 0.5  # share of other columns in such a table
 COUNTED = re.compile(r"(.*?)(\d+)$")
 HOUR = re.compile(r"(?:(?:h|he|hr|hour|stunde)[ _-]?)?(\d{1,2})(?::00)?", re.IGNORECASE)
+CLOCK = re.compile(
+    r"\D{0,3}(?:[01]?\d|2[0-4])\s?[-.,:;h ]\s?[0-5]\d\D{0,5}|(?:\d|1\d|2[0-4])\.\d+|[0-2]?\d[a-d]?", re.IGNORECASE
+)
 MOST_TRIED = 5  # columns whose combinations are tried
 
 
@@ -62,11 +65,26 @@ def refuse_several(path: Path, raw: pa.Table, index: pd.Index, time: Sequence[st
     others = raw.drop_columns(list(time))
     # A few times that occur twice are no panel: each series would have almost all times.
     able = index.nunique() <= MOST_ALONE * len(index)
+    if able and isinstance(index, pd.DatetimeIndex) and (index == index.normalize()).all():
+        _refuse_clocks(path, others)
     if able and (apart := _single(others, index, "", texts_only=False) or _together(others, index, "")):
         raise _refusal(path, apart, time=shown(first))
     row = int(np.argmax(index.duplicated()))
     at = reader.place(path, row, form)
     raise refused("time-occurs-repeatedly", at=at, column=" ".join(time), **often)
+
+
+def _refuse_clocks(path: Path, others: pa.Table) -> None:
+    """Check that no column beside days seems to have times of day that were not read.
+
+    Raises:
+        BadInput: a column does, by its name and its values.
+    """
+    for name in others.column_names:
+        values = others.column(name)
+        some = [str(each).strip() for each in values.slice(0, 200).drop_null().to_pylist()]
+        if numbered.CLOCKED.search(name) and some and len({*some}) > 1 and all(map(CLOCK.fullmatch, some)):
+            raise refused("no-time-format", at=path, column=name, value=some[0])
 
 
 def refuse_repeated(path: Path, raw: pa.Table, time: str) -> None:

@@ -14,7 +14,7 @@ from lstm.data.classify import FEWEST, MOST_CLASSES
 from lstm.data.profile.columns import Column
 from lstm.data.profile.form.reading import is_text
 from lstm.data.tables import reader
-from lstm.data.tables.timing import months, times
+from lstm.data.tables.timing import months, steps, times
 from lstm.records.errors import BadInput
 
 # Names for parts of a time. Rows with the same part are not a sequence.
@@ -23,6 +23,7 @@ UNITS |= {"yr", "qtr", "mnth", "mth", "mon", "mo", "wk", "dow", "doy", "dayofwee
 UNITS |= {"yyyy", "yy", "mm", "dd", "dy", "hh", "jahr", "monat", "woche", "kw", "tag", "stunde", "annee", "mois"}
 UNITS |= {"jour", "semaine", "heure", "ano", "mes", "semana", "dia", "hora"}
 YEARS = (1500, 2200)
+MOSTLY = 0.7  # of the rows of one series follow the one before by its step; a week of working days has four of five
 PAUSE = 30  # most steps between two parts of one series
 IDS = {"id", "key", "code", "name", "series", "sequence", "seq", "run", "trial", "episode", "session", "sample"}
 IDS |= {"group", "subject", "patient", "user", "person", "unit", "item", "store", "shop", "station", "sensor"}
@@ -72,6 +73,8 @@ def find(path: Path, raw: pa.Table, columns: Sequence[Column]) -> Iterator[Group
         if not apart or _is_period(path, raw, dated, codes):
             continue
         labels = tuple(each for each, found in coded.items() if each != name and _is_label(each, found, codes, count))
+        if labels and not in_blocks and not is_id(name) and _is_one_series(path, raw, dated):
+            continue  # a measured number, and another one that follows from it
         if labels:
             seen.append(codes)
             yield Grouping(name, labels, count, in_blocks, times)
@@ -166,6 +169,20 @@ def _is_label(name: str, found: tuple[np.ndarray, int], codes: np.ndarray, count
     labels, classes = found
     few = 2 <= classes <= min(count // FEWEST, MOST_CLASSES)
     return few and not is_part_of_time(name) and stays(codes, labels)
+
+
+def _is_one_series(path: Path, raw: pa.Table, dated: Sequence[str]) -> bool:
+    """Return whether a column has a time for each row, and the times are a step apart."""
+    for name in dated:
+        try:
+            index = times.of(path, raw.column(name), name).index
+        except BadInput:
+            continue
+        ordered = index.sort_values()
+        gaps = pd.Series(ordered).diff().dropna()
+        if index.is_unique and len(gaps) and ((gaps == gaps.mode().iloc[0]).mean() > MOSTLY or steps.infer(ordered)):
+            return True
+    return False
 
 
 def _is_period(path: Path, raw: pa.Table, dated: Sequence[str], codes: np.ndarray) -> bool:

@@ -10,15 +10,22 @@ from lstm.config.shared.table import DAY_FRACTION, HOUR_ENDING
 from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.times.found import apart
 from lstm.data.tables import reader
-from lstm.data.tables.timing import formats
+from lstm.data.tables.timing import formats, numbered
 
 HOURS = ("hour", "hr", "he", "hour ending", "hour_ending", "hourending", "hh", "h", "time", "stunde", "interval")
-CLOCK_NAMES = re.compile(r"time|uhrzeit|heure|hora|hhmm|(^|[^a-z])hms?($|[^a-z])", re.IGNORECASE)
-ENDING = re.compile(r"(^|[^a-z])(he|end|ending|ended)($|[^a-z])", re.IGNORECASE)  # an hour is named by its end
+# An hour is named by its end.
+ENDING = re.compile(
+    r"(^|[^a-z])(he|end(ing|ed|s|e|zeit|datum)?|to|until|till|bis|fin|fine|hasta|stop|slut|koniec)($|[^a-z])", re.I
+)
+BEGINNING = re.compile(
+    r"(^|[^a-z])((start|begin)(s|ing|ed|zeit|datum)?|beginn|from|since|von|d[eé]but|inicio|inizio|desde|od|fra)($|[^a-z])",
+    re.I,
+)
 COUNTED = re.compile(
     r"(^|[^a-z])(period|interval|ptu|mtu|sp|slot|block|hour|hr|he|time|stunde|heure|hora|ora|hodina|godzina)s?($|[^a-z])"
     r"|(^|[^a-z])(hh|qh)($|[^a-z])|half.?hour|quarter.?hour|viertelstunde"
 )
+LAST = 240_000  # of the numbers that are times of day
 COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
 
 
@@ -54,8 +61,9 @@ def clock(values: pa.ChunkedArray, name: str) -> str | None:
         return None
     numbers = reader.float64(values)
     if bool((numbers % 1 != 0).any()) and 0 <= numbers.min() <= numbers.max() < 1:
-        return DAY_FRACTION if CLOCK_NAMES.search(name) or name.lower() in HOURS else None
-    return _numbered_clock(numbers.astype(np.int64), name) if bool((numbers % 1 == 0).all()) else None
+        return DAY_FRACTION if numbered.CLOCKED.search(name) or name.lower() in HOURS else None
+    able = bool((numbers % 1 == 0).all()) and bool(numbers.min() >= 0) and numbers.max() <= LAST
+    return _numbered_clock(numbers.astype(np.int64), name) if able else None
 
 
 def _written_clock(texts: pd.Series, name: str) -> str | None:
@@ -65,7 +73,7 @@ def _written_clock(texts: pd.Series, name: str) -> str | None:
     if clocks := [each for each in able if not formats.has_date(each)]:
         return clocks[0]
     hours = formats.clock(texts, HOUR_ENDING)
-    named = bool(texts.str.strip().str.fullmatch(rf"\D{{0,4}}\d{{1,2}}(:?00)?({formats.HOUR_WORD})?").all())
+    named = bool(texts.str.strip().str.fullmatch(rf"\D{{0,4}}\d{{1,2}}([:.]?00)?({formats.HOUR_WORD})?").all())
     return HOUR_ENDING if named and not hours.isna().any() and hours.nunique() == 24 else None
 
 
@@ -76,9 +84,9 @@ def _numbered_clock(numbers: np.ndarray, name: str) -> str | None:
             return HOUR_ENDING if low == 1 else None
         return "%H"
     if high == 2400:  # 100 to 2400 are named by their end
-        named = CLOCK_NAMES.search(name) or name.lower() in HOURS
+        named = numbered.CLOCKED.search(name) or name.lower() in HOURS
         return HOUR_ENDING if named and low == 100 and bool((numbers % 100 == 0).all()) else None
-    if CLOCK_NAMES.search(name) and low >= 0 and 24 < high <= 235_959:
+    if numbered.CLOCKED.search(name) and low >= 0 and 24 < high <= 235_959:
         form = "%H%M%S" if high > 2359 else "%H%M"
         return form if not formats.clock(pd.Series(numbers), form).isna().any() else None
     return None

@@ -16,7 +16,7 @@ class Found:
     columns: tuple[str, ...]
     formats: tuple[str | None, ...]  # None: ISO 8601, a type of its own, or whole numbers that count steps
     times: Times
-    why: str = ""
+    why: str = ""  # why the times are those of a place
     others: Mapping[str, str] = field(default_factory=dict)  # columns that might be the time, each with why it is not
     beside: tuple[str, ...] = ()  # further columns of times of which all differ
 

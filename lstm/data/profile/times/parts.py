@@ -10,18 +10,42 @@ from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.times import clocks
 from lstm.data.profile.times.found import Found, section
 from lstm.data.tables.content import Form
-from lstm.data.tables.timing import months, times
+from lstm.data.tables.timing import months, numbered, times
 from lstm.records.errors import BadInput
 
+# In the languages of the months' names, without accents.
 PARTS = {
-    "%Y": ("year", "yr", "yyyy", "yy", "jahr", "annee", "año", "ano"),
-    "%q": ("quarter", "qtr", "q"),
-    "%m": ("month", "mo", "mon", "mnth", "mm", "monat", "mois", "mes"),
-    "%V": ("week", "wk", "isoweek", "iso_week", "weekofyear", "week_of_year", "woche", "kw", "semaine", "semana"),
+    "%Y": (
+        "year",
+        "yr",
+        "yyyy",
+        "yy",
+        "iso_year",
+        "isoyear",
+        "jahr",
+        "annee",
+        "an",
+        "ano",
+        "anio",
+        "anno",
+        "jaar",
+        "ar",
+        "rok",
+        "yil",
+    ),
+    "%q": ("quarter", "qtr", "q", "quartal", "trimestre", "trim", "kwartaal", "kvartal", "kwartal", "ceyrek"),
+    "%m": (
+        *("month", "mo", "mon", "mnth", "mm", "monat", "mois", "mes", "mese", "maand", "maned", "manad", "miesiac"),
+        "ay",
+    ),
+    "%V": (
+        *("week", "wk", "isoweek", "iso_week", "weekofyear", "week_of_year", "woche", "kw", "semaine", "semana"),
+        *("settimana", "uge", "uke", "vecka", "tydzien", "hafta"),
+    ),
     "%j": ("doy", "dayofyear", "day_of_year", "yday", "jday", "julian_day"),
-    "%d": ("day", "dy", "dd", "dayofmonth", "day_of_month", "tag"),
-    "%H": ("hour", "hr", "hh", "h", "stunde", "heure", "hora"),
-    "%M": ("minute", "min", "minutes", "mn"),
+    "%d": ("day", "dy", "dd", "dayofmonth", "day_of_month", "tag", "jour", "dia", "giorno", "dag", "dzien", "gun"),
+    "%H": ("hour", "hr", "hh", "h", "stunde", "heure", "hora", "ora", "uur", "timme", "godzina", "saat"),
+    "%M": ("minute", "min", "minutes", "mn", "minuto", "minuut", "minut", "dakika"),
     "%S": ("second", "sec", "seconds"),
 }
 RANGES = {
@@ -36,7 +60,8 @@ RANGES = {
     "%S": (0, 59),
 }
 # Parts that may have a letter or a word before the number.
-LETTERED = {"%q": ("q", "qtr", "quarter"), "%V": ("w", "wk", "week", "kw"), "%m": ("m", "month")}
+LETTERED = {"%q": ("q", "qtr", "quarter", "t", "k"), "%V": ("w", "wk", "week", "kw"), "%m": ("m", "month")}
+MOST_NAMES = 24  # of months: each in two ways
 LETTER = re.compile(r"([A-Za-z]{1,8} ?)\d{1,2}")
 
 
@@ -66,7 +91,7 @@ def of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
     columns = [parts[part] for part in order]
     if "%H" not in order and {"%d", "%j"} & {*order}:
         others = [name for name in raw.column_names if name not in columns]
-        able = [name for name in others if is_text(raw.column(name).type) or clocks.CLOCK_NAMES.search(name)]
+        able = [name for name in others if is_text(raw.column(name).type) or numbered.CLOCKED.search(name)]
         clock = next(((name, each) for name in able if (each := clocks.clock(raw.column(name), name))), None)
         columns, forms = ([*columns, clock[0]], [*forms, clock[1]]) if clock else (columns, forms)
     found = []
@@ -93,19 +118,37 @@ def parts_of(raw: pa.Table) -> dict[str, str]:
             values = raw.column(name)
             if part in parts or values.null_count or not len(values):
                 continue
-            if part == "%m" and name.lower() in names and is_text(values.type):
+            known = months.plain(name).strip("<> ").lower()
+            if part == "%m" and is_text(values.type) and (known in names or _are_month_names(values)):
                 parts[part] = name
-            if part in LETTERED and name.lower() in (*names, "period") and _letter(values, part):
+            if part in LETTERED and known in (*names, "period") and _letter(values, part):
                 parts[part] = name
-            if part == "%q" and name.lower() in names and _are_roman(values):
+            if part == "%q" and known in names and _are_roman(values):
                 parts[part] = name
             if not pa.types.is_integer(values.type):
                 continue
             both = name == "mm" and "MM" in raw.column_names  # months are MM, minutes mm
-            named = part == "%M" if both else name.lower() in names
+            named = part == "%M" if both else known in names
             if named and low <= int(values.to_numpy().min()) and int(values.to_numpy().max()) <= high:
                 parts[part] = name
+    if "%Y" not in parts and "%m" in parts and is_text(raw.column(parts["%m"]).type):
+        years = [name for name in raw.column_names if name not in parts.values() and _are_years(raw.column(name))]
+        parts |= {"%Y": years[0]} if len(years) == 1 else {}
     return parts
+
+
+def _are_month_names(values: pa.ChunkedArray) -> bool:
+    """Return whether all texts are names of months, and more than one of them."""
+    words = values.unique().to_pylist()
+    return 1 < len(words) <= MOST_NAMES and all(months.number_of(str(each)) for each in words)
+
+
+def _are_years(values: pa.ChunkedArray) -> bool:
+    """Return whether all values are whole numbers that may be years."""
+    if not pa.types.is_integer(values.type) or values.null_count or not len(values):
+        return False
+    low, high = RANGES["%Y"]
+    return low <= int(values.to_numpy().min()) and int(values.to_numpy().max()) <= high
 
 
 def _letter(values: pa.ChunkedArray, part: str) -> str:
@@ -125,7 +168,10 @@ def _are_roman(values: pa.ChunkedArray) -> bool:
 
 
 def _month_names(values: pa.ChunkedArray) -> str:
-    """Return the format of months: their numbers, or their English names in three letters or in full."""
+    """Return the format of months: their numbers, or their English names in full, or other names."""
     if not is_text(values.type):
         return "%m"
-    return "%b" if max(len(str(each).strip()) for each in values.unique().to_pylist()) == len("Jan") else "%B"
+    words = [str(each).strip() for each in values.unique().to_pylist()]
+    if not all(map(months.is_english, words)):
+        return "%b"
+    return "%b" if max(map(len, words)) == len("Jan") else "%B"

@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from lstm.config.shared.table import PERIODS
+from lstm.config.shared.table import PERIODS, UNIX
 from lstm.data.profile.form.reading import is_text
 from lstm.data.profile.times import clocks, parts
-from lstm.data.profile.times.found import Found, section
+from lstm.data.profile.times.found import Found, apart, section
 from lstm.data.tables import reader
 from lstm.data.tables.content import Form
-from lstm.data.tables.timing import numbered, times, zones
-from lstm.records.errors import BadInput
+from lstm.data.tables.timing import midnights, numbered, times, zones
+from lstm.records.errors import BadInput, refused
 
 NAMES = ("time", "date", "datetime", "timestamp", "ds", "day", "week", "month", "quarter", "year", "hour", "t")
 NUMBERED_NAMES = "date|time|timestamp|datetime|ts|unix|epoch|month|yearmonth|yyyymm(dd)?|period|day|serial|ds|dt|t"
@@ -41,8 +41,7 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
     single = [each for each in single if each.columns[0] not in others]
     single.sort(key=lambda each: (each.columns[0] not in dated, _rank(each.columns[0])))
     if able := [each for each in single if each.times.index.is_unique]:
-        beside = tuple(each.columns[0] for each in able[1:])
-        return replace(_with(able[0], others), beside=beside)
+        return _with(_starting(able), others)
     several = [*_with_clock(path, raw, single, form), *parts.of_parts(path, raw, form)]
     if best := next((each for each in several if each.times.index.is_unique), None):
         return _with(best, others)
@@ -63,14 +62,27 @@ def find(path: Path, raw: pa.Table, dated: Sequence[str], form: Form) -> Found |
 
 def _each(path: Path, raw: pa.Table, names: Sequence[str], form: Form) -> tuple[list[Found], list[BadInput]]:
     """Return the times of each column, and the errors of those that can't be read. A constant column has no error."""
-    single, errors = list[Found](), list[BadInput]()
+    single, errors, doubtful = list[Found](), list[BadInput](), dict[str, Sequence[str]]()
     for name in names:
         try:
             single.append(_single(path, raw, name, form))
         except BadInput as error:
             if len(raw.column(name).unique()) > 1:
                 errors.append(error)
+                doubtful |= {name: error.faults[0].values.get("formats", ())}
+    known = {form for each in single for form in each.formats}
+    for name, ways in doubtful.items():
+        if same := [each for each in ways if each in known]:  # one file has one order of day and month
+            column = times.read(path, [raw.column(name)], section([name], same), form)
+            single.append(Found((name,), tuple(same), column))
     return single, errors
+
+
+def _starting(able: list[Found]) -> Found:
+    """Return the first of some times, or the start of a period if the first is its end. It knows of the others."""
+    if clocks.ENDING.search(apart(able[0].columns[0])):  # a forecast has the labels of the time that is taken
+        able = sorted(able, key=lambda each: not clocks.BEGINNING.search(apart(each.columns[0])))
+    return replace(able[0], beside=tuple(each.columns[0] for each in able[1:]))
 
 
 def _with(found: Found, others: Mapping[str, str]) -> Found:
@@ -100,7 +112,15 @@ def _single(path: Path, raw: pa.Table, name: str, form: Form) -> Found:
     elif is_text(values.type) and not values.null_count:
         given = _quarters(values) or _months(values)
     found = times.read(path, [values], section([name], [given]), form)
-    return Found((name,), found.formats if given is None else (given,), found)
+    local = found.place or (found.wall and not zones.is_utc(found.zone))
+    place = None if local else midnights.place_of(found.index)
+    if place and not found.zone and given not in UNIX:
+        told = {"column": name, "places": [f"{place} (00:00)"], "place": place}
+        raise refused("times-in-utc-without-z", at=path, **told)
+    if place:
+        found = replace(times.read(path, [values], section([name], [given], time_zone=place), form), place=place)
+    why = "the times are the midnights of this place, or of another one with its clock, in UTC" if place else ""
+    return Found((name,), found.formats if given is None else (given,), found, why)
 
 
 def _quarters(values: pa.ChunkedArray) -> str | None:
@@ -139,7 +159,8 @@ def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) 
         index = day.times.index
         if not isinstance(index, pd.DatetimeIndex) or bool((index[:1000] != index[:1000].normalize()).any()):
             continue
-        for name in raw.column_names:
+        names = sorted(raw.column_names, key=lambda name: bool(clocks.ENDING.search(apart(name))))  # starts first
+        for name in names:
             if name in day.columns:
                 continue
             clock = clocks.counted_clock(raw.column(name), name, index) or clocks.clock(raw.column(name), name)
@@ -177,5 +198,7 @@ def clock_changes(index: pd.Index) -> tuple[int, int] | None:
     times_once = index.unique().sort_values()
     gaps = times_once[1:] - times_once[:-1]
     usual = pd.Series(gaps[:10_000]).mode().iloc[0]
+    if usual > pd.Timedelta(hours=1):
+        return None  # days that occur twice have another reason
     absent = times_once[:-1][gaps == usual + pd.Timedelta(hours=1)]
     return len(twice), int(absent.day_of_week.isin((4, 5, 6)).sum())

@@ -127,11 +127,12 @@ def _with_months(text: str) -> Iterator[str]:
 
 
 def _with_letters(text: str) -> Iterator[str]:
-    if found := re.fullmatch(r"(\d{4}|\d{2})([-/. ]?)(q)([1-4])", text, re.IGNORECASE):
+    letter = "[qtk]" if re.search(r"\d{4}", text) else "q"  # T for trimestre, K for kvartal
+    if found := re.fullmatch(rf"(\d{{4}}|\d{{2}})([-/. ]?)({letter})([1-4])", text, re.IGNORECASE):
         yield f"{_year(found[1])}{found[2]}{found[3]}%q"
-    if found := re.fullmatch(r"(q)([1-4])([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):
+    if found := re.fullmatch(rf"({letter})([1-4])([-/. ']*)(\d{{4}}|\d{{2}})", text, re.IGNORECASE):
         yield f"{found[1]}%q{found[3]}{_year(found[4])}"
-    if found := re.fullmatch(r"([1-4])(q)([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):
+    if found := re.fullmatch(r"([1-4])([qt])([-/. ']*)(\d{4}|\d{2})", text, re.IGNORECASE):  # 1T20 in Brazil
         yield f"%q{found[2]}{found[3]}{_year(found[4])}"
     if found := re.fullmatch(r"(\d{4})([-/. ])(?:I{1,3}|IV)", text):
         yield f"%Y{found[2]}%q"
@@ -252,7 +253,7 @@ def clock(texts: pd.Series, form: str) -> pd.Series:
     """Read times of day by a format, or hours that are named by their end: (row,) timedelta64, NaT where one fails."""
     if form == HOUR_ENDING:
         hours = pd.to_numeric(
-            texts.astype(str).str.extract(rf"^\D*(\d{{1,2}})(?::?00)?(?:{HOUR_WORD})?$")[0], errors="coerce"
+            texts.astype(str).str.extract(rf"^\D*(\d{{1,2}})(?:[:.]?00)?(?:{HOUR_WORD})?$")[0], errors="coerce"
         )
         return pd.to_timedelta(hours.where(hours.between(1, 24)) - 1, unit="h")
     if form == DAY_FRACTION:

@@ -9,6 +9,11 @@ from lstm.config.shared.table import EXCEL
 from lstm.data.tables.timing import formats
 
 DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?($|[^a-z])")  # a column's name
+# The name of a column of times of day.
+CLOCKED = re.compile(
+    r"time|zeit|heure|hora|hour|stunde|tijd|godz|klok|hhmm|(^|[^a-z])(hh?|hms?|ora|uur|tid|saat|klo?|kello)($|[^a-z])",
+    re.IGNORECASE,
+)
 DAYS_OF_YEARS = re.compile(r"t|period|yyyyddd|yyyydoy|year_?doy")
 DIGITS = {"%Y%m": 6, "%Y%j": 7, "%Y%m%d": 8, "%Y%j%H": 9, "%Y%m%d%H": 10, "%Y%j%H%M": 11}
 DIGITS |= {"%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}
@@ -61,6 +66,8 @@ def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
 
 def _of_short_dates(known: np.ndarray) -> str | None:
     """Return the one format of whole numbers that are dates with a year of two digits, or with the day first."""
+    if known.max() >= 1e8 or known.min() < 0:
+        return None  # nine digits, or more than a whole number has room for
     texts = pd.Series(known.astype(np.int64))
     tried = {6: ("%y%m%d",), 8: ("%d%m%Y", "%m%d%Y", "%y%m%d%H")}.get(len(str(int(known.max()))), ())
     found = {form: formats.parse(texts, form) for form in tried}

@@ -267,6 +267,8 @@ def _together(
         local = days.tz_localize(time_zone, ambiguous=once, nonexistent="shift_forward")
         starts = local.tz_convert("UTC").tz_localize(None)
         return Times(starts + within, time_zone, False, tuple(forms), otherwise)
+    if forms[0] in UNIX and time_zone:
+        zone = "UTC"  # numbers since 1970 are no local times
     if counted is not None:
         _check_periods(path, within, days, names[counted], str(forms[counted]), form)
     try:

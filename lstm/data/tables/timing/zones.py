@@ -81,7 +81,7 @@ def by_wall_clock(instants: pd.DatetimeIndex, walls: pd.DatetimeIndex, zone: str
     """
     if instants.equals(walls):
         return Times(instants, zone, wall=is_calendar(walls))
-    walls = _at_midnight(instants, walls)
+    walls = at_midnight(instants, walls)
     if is_calendar(walls) and (bool((walls == walls.normalize()).all()) or not is_calendar(instants)):
         return Times(walls, zone, wall=True, otherwise=("times-by-wall-clock",))
     return Times(instants, zone)
@@ -94,7 +94,17 @@ def is_calendar(walls: pd.DatetimeIndex) -> bool:
     return bool((walls - walls.normalize() == walls[0] - walls[0].normalize()).all()) and walls.is_unique
 
 
-def _at_midnight(instants: pd.DatetimeIndex, walls: pd.DatetimeIndex) -> pd.DatetimeIndex:
+def is_utc(zone: str | None) -> bool:
+    """Return whether times were written in UTC."""
+    return zone in ("UTC", "+00:00", "+0000")
+
+
+def walls_of(instants: pd.DatetimeIndex, zone: str) -> pd.DatetimeIndex:
+    """Return the clock of a place at times in UTC."""
+    return instants.tz_localize("UTC").tz_convert(zone).tz_localize(None)
+
+
+def at_midnight(instants: pd.DatetimeIndex, walls: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """Return days that begin at 01:00, since the clock jumps there at midnight, at the midnight that is not there.
 
     So it is in São Paulo, Beirut, Cairo and Asunción. Such a row is later after midnight by as much as its offset is
@@ -120,9 +130,12 @@ def in_zone(path: Path, found: Times, section: TableData) -> Times:
         return found
     kept = (found.formats, found.otherwise, found.place)
     if found.zone is not None and not found.wall:
-        walls = found.index.tz_localize("UTC").tz_convert(zone).tz_localize(None)
-        turned = by_wall_clock(found.index, walls, zone)
+        turned = by_wall_clock(found.index, walls_of(found.index, zone), zone)
         return Times(turned.index, zone, turned.wall, found.formats, turned.otherwise, found.place)
+    if is_utc(found.zone):  # and one time of day, which may be the midnight of the place
+        days = at_midnight(found.index, walls_of(found.index, zone))
+        if is_calendar(days) and bool((days == days.normalize()).all()):
+            return Times(days, zone, True, found.formats, ("times-by-wall-clock",), found.place)
     if found.wall or is_calendar(found.index):
         return Times(found.index, zone, True, *kept)
     order = np.argsort(found.index.to_numpy(), kind="stable")
@@ -135,7 +148,7 @@ def in_zone(path: Path, found: Times, section: TableData) -> Times:
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     instants = local.tz_convert("UTC").tz_localize(None)[back]
-    walls = _at_midnight(instants, found.index)  # a day may begin at 01:00
+    walls = at_midnight(instants, found.index)  # a day may begin at 01:00
     return Times(walls, zone, True, *kept) if is_calendar(walls) else Times(instants, zone, False, *kept)
 
 
