@@ -6,7 +6,7 @@ The order of durability is that of all trials: checkpoint, study, MLflow. The sa
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +20,6 @@ from experiments.trials import refitting, unfinished, warming
 from experiments.trials.refitting import Ready
 from experiments.trials.warming import START
 from lstm.messages.message import Message, note
-from lstm.own_code import imports
 from lstm.records.epoch import Epoch, epochs_s
 from lstm.records.errors import Fault, Refusal, fault
 from lstm.records.events import DRIVERS, About, Driver, EpochEnded, Event, Notice, TrialLost, driven, now_ms
@@ -118,7 +117,7 @@ def _under_lease(
     order = ready.plan.order
     lost, asked = (lambda why: stop.now(why.text, 1)), partial(stop.now, "stopped", 130)
     with (
-        _place(ready, view, stop) as workplace,
+        refitting.workplace(ready, view.say, stop) as workplace,
         Lease(order.study_url, order.name, lost=lost, stop=asked) as lease,
     ):
         if install:
@@ -133,29 +132,6 @@ def _under_lease(
         except (Unreachable, *AWAY, OSError) as error:
             away = unanswered(order.study_url, error) if isinstance(error, AWAY) else error
             raise Failed(fault("refit-failed", at=order.name, why=str(away))) from error
-
-
-@contextmanager
-def _place(ready: Ready, view: View, stop: "Stop") -> Iterator["Workplace"]:
-    """Prepare the place where the seeds are trained: this process, or what the refit's executor offers."""
-    from cluster.executors.in_process import here
-
-    order = ready.plan.order
-
-    def lost(why: Message) -> int:
-        stop.now(why.text, 1)
-        view.say(why)
-        return stop.code
-
-    if ready.executor is None:
-        yield here(order.resources)
-        return
-    packages = sorted({name for each in order.code for name in imports(each)})
-    with ready.executor.ready(order.resources, str(order.storage.checkpoints), lost, packages) as workplace:
-        ready.started.set()
-        for each in workplace.warnings:
-            view.say(each)
-        yield workplace
 
 
 def _told(view: View, recorder: "Recorder", event: Event) -> None:

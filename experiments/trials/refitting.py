@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from experiments.trials.earlier import with_first
 from experiments.trials.warming import START, Kind, Warming
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import READING, Before, Dataset, Warm, Whole
-from lstm.messages.message import Note, note
+from lstm.messages.message import Message, Note, Say, note
+from lstm.own_code import imports
 from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.records.objective import Scalar
 from lstm.records.state import Derived
@@ -25,7 +27,8 @@ from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from cluster.config import ResourcesConfig
-    from cluster.executors.executor import Executor
+    from cluster.executors.executor import Executor, Workplace
+    from cluster.interrupts import Stop
     from cluster.study.moved import Moved
 
 SEED = "training.seed"
@@ -275,3 +278,26 @@ def _unfit(trial: Trial) -> Iterator[Fault]:
         yield fault("refit-of-diverged-trial", number=trial.number, reason=trial.reason)
     elif trial.state != "COMPLETE":
         yield fault("refit-of-incomplete-trial", number=trial.number, state=trial.state)
+
+
+@contextmanager
+def workplace(ready: Ready, say: Say, stop: "Stop") -> Iterator["Workplace"]:
+    """Prepare the place where the seeds are trained: this process, or what the refit's executor offers."""
+    from cluster.executors.in_process import here
+
+    order = ready.plan.order
+
+    def lost(why: Message) -> int:
+        stop.now(why.text, 1)
+        say(why)
+        return stop.code
+
+    if ready.executor is None:
+        yield here(order.resources)
+        return
+    packages = sorted({name for each in order.code for name in imports(each)})
+    with ready.executor.ready(order.resources, str(order.storage.checkpoints), lost, packages) as place:
+        ready.started.set()
+        for each in place.warnings:
+            say(each)
+        yield place
