@@ -52,7 +52,7 @@ def address(lab: hosts.Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
     (lab.hosts[0].keep_to_itself(packages) / "only_here.py").write_text("")
     for host in lab.hosts:
         host.environment["PYTHONPATH"] = str(packages)
-    return hosts.cluster(*lab.hosts, gpus=1)
+    return hosts.cluster(*lab.hosts, cpus=2, gpus=2)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_what_hosts_lack_is_told_by_host(lab: hosts.Lab, command: tuple[str, ...
     refused = lab.hosts[0].run(*command, cwd=tmp_path)
     assert refused.returncode == 2, refused.stdout
     for host in lab.hosts:
-        assert f"{host.address} ({host.name}): resources.gpus_per_trial: PyTorch can use 0 of 1 GPUs" in refused.stdout
+        assert f"{host.address} ({host.name}): resources.gpus_per_trial: PyTorch can use 0 of 2 GPUs" in refused.stdout
     assert not (tmp_path / "home").exists()
 
 

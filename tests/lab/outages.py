@@ -5,23 +5,26 @@ with MlflowServer(folder) as server, Proxy(server.port) as proxy:
 """
 
 import http.client
+import multiprocessing
 import os
 import random
 import re
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
+
+from dashboards.tracking import private_patches, store
 
 Mode = Literal["pass", "503", "413", "hang", "late", "swallow", "cut", "refuse", "committed"]
 # pass     as if nothing stood between
@@ -46,14 +49,18 @@ def free_port() -> int:
 
 
 class MlflowServer:
-    """`mlflow server` over SQLite in a folder; `kill` and `start` again keep port and store."""
+    """`mlflow server` over SQLite in a folder; `kill` and `start` again keep port and store.
+
+    What the command starts in a new process is done in a forked child: most of a start's six seconds of CPU are imports
+    that this process has made. That the command itself serves, tests/dashboards/tracking/test_server.py tries.
+    """
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder = folder
         self.port = port or free_port()
         self.artifacts = folder / "artifacts"
         self.database = folder / "mlflow.db"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: multiprocessing.process.BaseProcess | None = None
 
     @property
     def address(self) -> str:
@@ -62,50 +69,79 @@ class MlflowServer:
 
     def start(self) -> None:
         """Start it and wait for its answer."""
-        command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(self.port)]
-        command += ["--workers", "1", "--artifacts-destination", str(self.artifacts)]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "MLFLOW_"))} | {
-            "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{self.database}",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "PYTHONSAFEPATH": "1",
-        }
-        with (self.folder / "server.log").open("ab") as log:
-            # A session of its own: uvicorn is a child that must die with its parent.
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                cwd=self.folder,
-                start_new_session=True,
-            )
+        if not self.database.exists():
+            engine = store.database(f"sqlite:///{self.database}")
+            private_patches.make_tables(engine)  # MLflow's migrations take a second of CPU
+            engine.dispose()
+        self._process = multiprocessing.get_context("fork").Process(target=self._serve, daemon=True)
+        self._process.start()
         end = time.monotonic() + START_S
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > end:
+            if not self._process.is_alive() or time.monotonic() > end:
                 self.kill()
                 raise RuntimeError(f"MLflow's server did not start; see {self.folder / 'server.log'}")
             time.sleep(0.1)  # a port can only be asked
 
+    def _serve(self) -> None:
+        """Do what `mlflow server` does and what it starts, in the child."""
+        os.setsid()
+        log = os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for number, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), log, log)):
+            os.dup2(descriptor, number)
+        sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
+        os.chdir(self.folder)
+        for name in [name for name in os.environ if name.startswith(("PYTEST_", "MLFLOW_"))]:
+            del os.environ[name]
+        address = f"sqlite:///{self.database}"
+        os.environ |= {
+            "MLFLOW_BACKEND_STORE_URI": address,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
+        warnings.simplefilter("ignore")  # pytest's errors are for this process
+        import uvicorn
+        from mlflow import server
+
+        def started(command: Sequence[str], *, extra_env: Mapping[str, str], **_: object) -> None:
+            os.environ.update(extra_env)
+            assert command[:3] == [sys.executable, "-m", "uvicorn"], command
+            uvicorn.main(command[3:])
+
+        replaced: Any = server  # of the child alone
+        replaced._exec_cmd = started
+        replaced._run_server(
+            file_store_path=address,
+            registry_store_uri=None,
+            default_artifact_root="mlflow-artifacts:/",
+            serve_artifacts=True,
+            artifacts_only=False,
+            artifacts_destination=str(self.artifacts),
+            host=HOST,
+            port=self.port,
+            workers=1,
+        )
+
     def kill(self) -> None:
-        """End it as a power cut would, its children too."""
+        """End it as a power cut would."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            self._signal(signal.SIGKILL)
+        self._process.join()
         self._process = None
 
     def freeze(self) -> None:
         """Stop it where it stands: what is sent to it waits in the system's buffers."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on, with all that waits first."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
         assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGCONT)
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
 
     def _answers(self) -> bool:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -427,6 +427,7 @@ def test_variants_keep_more_than_torchs_own(trial_config, series_of, walk):
     assert few < more < most
 
 
+@pytest.mark.faults  # in each run of the tests tests/cluster/ray_backend/test_actor.py holds it of a worker
 def test_training_imports_no_compiler(trial_config, series_of, walk):
     config = trial_config({}, {}, {"schedule": "plateau", "max_epochs": 1})
     series = series_of(config.data, walk(120))

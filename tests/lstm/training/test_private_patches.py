@@ -67,7 +67,7 @@ def test_it_fits_the_pytorch_that_is_installed(kind, anew):
     assert eager(kind) is not kind
 
 
-@pytest.mark.faults  # that nothing of ours imports it, test_loop.py holds in each run of the tests
+@pytest.mark.faults  # that no worker imports it, tests/cluster/ray_backend/test_actor.py holds in each run of the tests
 def test_it_is_needed_while_an_optimizer_of_pytorchs_imports_the_compiler():
     """The second answer is another once PyTorch does without by itself: then the patch is to go."""
     done = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, timeout=280, check=True)
