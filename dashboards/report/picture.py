@@ -18,6 +18,7 @@ MOST_CURVES, MOST_POINTS = 100, 60  # of a picture; of a curve
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _GAP = 560, 380, 70, 56, 48, 24  # pixels of a panel and of what is around it
 _STYLE = "font-family='system-ui, Helvetica, Arial, sans-serif' font-size='12'"
 _GRID = "#e4e7eb"
+_LEAST, _MOST = 1e-150, 1e150  # of the values that an axis spans: the share of two of them is a number
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,8 @@ def picture(sweep: Sweep) -> str | None:
     """
     shown = [trial for trial in sweep.trials if trial.curve and (trial.counts or trial.is_base)]
     shown.sort(key=lambda trial: rank(trial, sweep.direction))
-    values = [
-        v for t in shown if not t.diverged for v in map(finite, [t.value, *(v for _, v in t.curve)]) if v is not None
-    ]
+    told = [v for t in shown if not t.diverged for v in (t.value, *(value for _, value in t.curve))]
+    values = [0.0 if abs(v) < _LEAST else v for v in map(finite, told) if v is not None and abs(v) <= _MOST]
     if not values:
         return None
     y = _values(values)
@@ -107,10 +107,14 @@ def _values(values: Sequence[float]) -> _Scale:
     ends = (_HEIGHT - _BOTTOM, _TOP)
     if low > 0 and high >= 2 * low:
         room = 0.03 * math.log10(high / low)
-        return _Scale(math.log10(low) - room, math.log10(high) + room, *ends, math.log10, log_ticks(low, high))
+        return _Scale(math.log10(low) - room, math.log10(high) + room, *ends, _logarithm, log_ticks(low, high))
     room = (high - low) or abs(high) or 1.0
     low, high = low - 0.03 * room, high + 0.03 * room
     return _Scale(low, high, *ends, ticks=even(low, high))
+
+
+def _logarithm(value: float) -> float:
+    return math.log10(value) if value > 0 else -math.inf
 
 
 def _whole(low: int, high: int) -> list[int]:

@@ -278,7 +278,7 @@ class Ledger:
         points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
         text = contents.describe_sweep(self._sweep, self._about, self._places(), verdict) if self._about else verdict
         runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: text} if verdict else {})
-        runs.show_sweeps(self._client, self._artifacts)
+        runs.show_sweeps(self._client, self._home)
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
         for run in runs.search(self._client, self.experiment(), _BEST):

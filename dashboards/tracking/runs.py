@@ -345,9 +345,8 @@ def save_views(client: Any, experiment_id: str, every: Sequence[views.View]) -> 
     return True
 
 
-def show_sweeps(client: Any, artifacts: str | None) -> None:
-    """Save the view of all sweeps, with the figures on the test part that they have by now."""
-    home = sweeps_experiment(client, artifacts)
+def show_sweeps(client: Any, home: str) -> None:
+    """Save the view of all sweeps, in their experiment, with the figures on the test part that they have by now."""
     found = list(search(client, home, {}))
     metrics = {name for run in found for name in run.data.metrics}
     judged = views.judged(metrics, {metric_name(run.data.params.get("metric", "")) for run in found})

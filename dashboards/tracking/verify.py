@@ -154,9 +154,8 @@ class _Check:
                 yield fault("run-not-finished", status=run.info.status)
             if self._text(run, "report.html") is None:
                 yield fault("run-file-missing", file="report.html")
-            if (
-                contents.PICTURED in run.data.tags and self._text(run, contents.PICTURE) is None
-            ):  # an earlier version drew none
+            is_pictured = contents.PICTURED in run.data.tags  # an earlier version drew none
+            if is_pictured and self._text(run, contents.PICTURE) is None:
                 yield fault("run-file-missing", file=contents.PICTURE)
         yield from _differing("tag", run.data.tags, tags)
         if self._expected.whole:

@@ -141,7 +141,7 @@ def train(plan: Plan, view: View, *, signals: Signals | None = None) -> Training
     """
     from cluster.interrupts import Stop
     from dashboards.config import TrackingConfig
-    from dashboards.notifications import CLOSE_S, Notifier
+    from dashboards.notifications import Notifier
     from lstm import checkpoint
 
     address = f"{plan.order.sweep_folder}/train"
@@ -164,7 +164,6 @@ def train(plan: Plan, view: View, *, signals: Signals | None = None) -> Training
     with signals(stop) if signals else nullcontext(), notifier:
         notifier.begin(order.base.metric, order.base.direction)
         _finish(made, state, device, view, stop, notifier)
-        notifier.close(CLOSE_S)
     return made
 
 
@@ -176,6 +175,7 @@ def _finish(made: Training, state: State | None, device: str, view: View, stop: 
         KeyboardInterrupt: as in `train`.
     """
     from cluster.interrupts import Interrupted
+    from dashboards.notifications import CLOSE_S
 
     name, hide = made.plan.order.name, made.plan.spec.document.hide
     try:
@@ -187,6 +187,7 @@ def _finish(made: Training, state: State | None, device: str, view: View, stop: 
     except Exception as error:
         if reason := _reason(error, name, made.address, len(made.history) + 1):
             notifier.end("failed", hide(f"The training failed: {reason.removeprefix(f'{name}: ')}."))
+            notifier.close(CLOSE_S)
             raise Failed(reason) from error
         raise
     best = f" Best: {made.plan.order.base.metric} {made.value:.6g}." if made.best else ""
@@ -194,6 +195,7 @@ def _finish(made: Training, state: State | None, device: str, view: View, stop: 
         notifier.end("failed", f"The training diverged in {at(made.history[-1])}.{best}", best_epoch=made.best_epoch)
     else:
         notifier.end("ended", f"The training has ended.{best}", complete=True, best_epoch=made.best_epoch)
+    notifier.close(CLOSE_S)
 
 
 def _go_on(made: Training, state: State | None, device: str, view: View, heed: Callable[[], object]) -> None:

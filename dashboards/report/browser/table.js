@@ -39,7 +39,7 @@ function column(title, field, write, more = {}) {
   const isNumber = write === number || write === time;
   return {
     title: escaped(title), field, sorter: ordered, hozAlign: isNumber ? "right" : "left", headerHozAlign: isNumber ? "right" : "left",
-    formatter: cell => escaped(write(cell.getValue())), headerFilter: "input", headerFilterPlaceholder: !isNumber ? "text" : write === time ? "< > .. s" : "< > ..",
+    formatter: cell => escaped(write(cell.getValue())), headerFilter: "input", headerFilterPlaceholder: !isNumber ? "text" : write === time ? "< 9 s" : "< > ..",
     headerFilterFunc: (wanted, value) => matches(wanted, value, write(value), write === time), maxWidth: 320, ...more,
   };
 }

@@ -48,9 +48,13 @@ def test_a_large_sweep_has_the_best_curves_and_says_so() -> None:
     assert len(dots) > 380
 
 
-@pytest.mark.parametrize("value", [0.5, 0.0, -3.0, 1e-12, 1e30])
-def test_any_value(make: SimpleNamespace, value: float) -> None:
+@pytest.mark.parametrize("value", [0.5, 0.0, -3.0, 1e-12, 1e30, 5e-324, -1e150])
+@pytest.mark.parametrize("other", [-1e308, 1e308, 1e-300, 0.0, 0.5])
+def test_any_value(make: SimpleNamespace, value: float, other: float) -> None:
+    """One trial of one epoch, one that diverged, and one with another value, which may be beyond the axis."""
     trials = [make.trial(0, value, curve=((1, value),), best_epoch=1), make.trial(1, math.inf, curve=((1, math.nan),))]
+    trials.append(make.trial(2, other, "PRUNED", curve=((1, other), (2, -other)), diverged=other < 1))
+    trials.append(make.trial(3, other, "PRUNED", curve=((1, other), (2, other))))
     texts, _, dots = parts(Sweep("a", "val/loss", "maximize", 2, tuple(trials)))
     assert len(dots) >= 2, "a curve of one point is a dot"
     assert not [text for text in texts if "nan" in text or "inf" in text]
