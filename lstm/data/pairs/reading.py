@@ -171,7 +171,7 @@ def _decoded(path: Path, number: int, line: bytes) -> str:
 def _with_types(path: Path, wanted: tuple[str, str], section: TranslateData) -> tuple[Side, Side]:
     """Read two columns of a Parquet or Feather file; a missing value is an empty sentence."""
     sides = list[Side]()
-    read = reader.read(path, wanted)
+    read = reader.read(path, [*dict.fromkeys(wanted)])  # both are one column if only sources are read
     for name in wanted:
         column = read.column(name)
         if pa.types.is_dictionary(column.type):

@@ -250,13 +250,13 @@ def subject(network: nn.Module, data: Translations, config: TrialConfig) -> Subj
 def predict(
     networks: Sequence[nn.Module], config: TrialConfig, facts: TranslateFacts, path: Path | None
 ) -> TranslatedLines:
-    """Translate a text file line by line, by one network or by the mean of the probabilities of several.
+    """Translate a file line by line, by one network or by the mean of the probabilities of several.
 
     An empty line stays empty. A unit that the network does not know is read as unknown. Without a file, the first
     sentences of the test part of generated pairs are translated.
 
     Raises:
-        BadInput: the file can't be read as text in UTF-8, or a line is longer than the section allows.
+        BadInput: the file can't be read, or a line is longer than the section allows.
     """
     section = config.data_as(TranslateData)
     lines = files.sources(path, section) if path else generated(section).parts["test"].sources[:SHOWN]
