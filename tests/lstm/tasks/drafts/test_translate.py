@@ -81,7 +81,7 @@ def test_a_table_with_two_columns_of_sentences_is_pairs(name):
 
 def test_a_table_that_may_be_of_two_tasks_is_asked_about():
     pd.DataFrame({"number": range(400), "english": ENGLISH, "german": GERMAN}).to_csv("a.csv", index=False)
-    with pytest.raises(BadInput, match="2 tasks can read this data: forecast .* translate"):
+    with pytest.raises(BadInput, match=r"2 tasks can read this data: forecast .* translate"):
         new("a.csv")
     assert drafted("a.csv", task="translate")[1].target == "german"
 

@@ -41,7 +41,7 @@ def test_translations_stand_beside_sources_and_references(shown):
 
 
 def test_attention_has_a_row_for_each_unit_and_sums_to_one(shown):
-    kind, _, data, _, found = shown
+    kind, _, _, _, found = shown
     maps = [each for each in found if isinstance(each, HeatMap)]
     assert len(maps) == (3 if kind == "general" else 0)
     for each in maps:
