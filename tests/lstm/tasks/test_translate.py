@@ -161,6 +161,16 @@ def test_what_a_vocabulary_does_not_know_is_spelt_in_character_nats_alone():
     assert found["character_nats"] == pytest.approx((nats + pairs.spelling).sum() / characters)
 
 
+def test_many_sentences_are_judged_in_pieces(dates, trained, monkeypatch):
+    network, task = tasks.best_network(trained), tasks.of(trained.config)
+    whole = task.judge(network, dates, trained.config, "test", "x")
+    monkeypatch.setattr(translate, "UNITS", 70)
+    monkeypatch.setattr(translate, "SCORES", 6 * len(dates.facts.target))
+    pieces = task.judge(network, dates, trained.config, "test", "x")
+    assert pieces.metrics == pytest.approx(whole.metrics)
+    assert [len(each) for each in translate._pieces(np.arange(5), np.array([3, 3, 40, 90, 1]), 4)] == [2, 1, 1, 1]
+
+
 class TestPredict:
     def lines(self, trained, folder, text):
         (folder / "a.txt").write_text(text, encoding="utf-8")
