@@ -213,10 +213,12 @@ class Sweep:
         seed: int | None = None,
         code: CodeFile = None,
     ) -> "DataFrame | str":
-        """Forecast what follows the data, predict the answer for each of their sequences, or continue a text.
+        """Forecast what follows the data, predict the answer for each sequence, continue a text, or translate lines.
 
         The columns of a forecast are the time (`step` if the spec names no time) and the targets, by their names. Those
-        of sequences are the id, the class and its probability. A forecast needs at least the rows of the look-back.
+        of sequences are the id, the class and its probability. Those of a translation are `source`, `translation`,
+        `log_probability` and `score`; a table has the sources in the spec's column, or in `source`. A forecast needs at
+        least the rows of the look-back.
 
         Args:
             data: A table, or the path of a file. Default: the spec's own data.

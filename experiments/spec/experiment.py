@@ -77,14 +77,14 @@ class Experiment(Section):
         return self.base.model_copy(update={"training": self.training.model_copy(update={"batch_size": batch})})
 
 
-def _of_section(name: str, data: type[Data]) -> type[Experiment]:
-    """Return the class of experiments with a section `data`, and with the sections that its task extends."""
+def _of_section(data: type[Data], name: str) -> type[Experiment]:
+    """Return the class of experiments with a section `data`, and with the sections that a built-in task extends."""
     own: dict[str, Any] = {field: (kind, Field(default_factory=kind)) for field, kind in data.extended.items()}
     return create_model(f"Experiment_{name}", __base__=Experiment, data=(data, ...), **own)
 
 
 EXPERIMENTS: Mapping[str, type[Experiment]] = {
-    task: _of_section(task, in_spec(*both)) for task, both in SECTIONS.items()
+    task: _of_section(in_spec(*both), task) for task, both in SECTIONS.items()
 }
 
 
@@ -102,7 +102,7 @@ def of_task(filled: Any) -> type[Experiment]:
 
 @cache
 def _own(section: type[Data]) -> type[Experiment]:
-    return _of_section("own", section)
+    return create_model("Experiment_own", __base__=Experiment, data=(section, ...))
 
 
 def largest(path: str, value: int, search: SearchConfig | None) -> float:

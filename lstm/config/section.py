@@ -76,7 +76,9 @@ class Data(Section):
     """The base of a task's section `data`: what the task learns, and how it reads its data."""
 
     searchable: ClassVar[tuple[str, ...]] = ()  # a search over any other field would change what trials are judged on
-    extended: ClassVar[Mapping[str, type[Section]]] = {}  # the task's own classes of the sections model and training
+    extended: ClassVar[
+        Mapping[str, type[Section]]
+    ] = {}  # classes of the sections model and training; built-in tasks only
     changes_unit: ClassVar[tuple[str, ...]] = ()  # fields, by path, that change the unit of the loss
     same_for_all: ClassVar[tuple[str, ...]] = ()  # metrics that stay comparable if such a field is searched
 

@@ -68,7 +68,9 @@ class TrialConfig(Section):
             return tree
         section, location = sections_of(task, code)
         data = {name: value for name, value in tree["data"].items() if name not in location.model_fields}
-        own = {name: kind.model_validate(tree.get(name, {})) for name, kind in section.extended.items()}
+        # A process that has not executed a user's file does not know such classes, so only built-in tasks have them.
+        extended = section.extended if task in SECTIONS else {}
+        own = {name: kind.model_validate(tree.get(name, {})) for name, kind in extended.items()}
         return {**tree, **own, "data": section.model_validate(data)}
 
     @model_validator(mode="after")

@@ -123,8 +123,10 @@ def load(section: TranslateData, location: PairFiles) -> Translations:
         BadInput: a file is wrong, a part is empty, or more dates are wanted than there are.
     """
     found = files.read(section, location) if section.generate is None else generated(section)
-    sizes = {f"{part}_pairs": len(pairs) for part, pairs in found.parts.items()}
-    return Translations(found.parts, found.fingerprint, found.doubts, reading=sizes).read(section)
+    order: tuple[Part, ...] = ("train", "validation", "test")
+    parts = {part: found.parts[part] for part in order}
+    sizes = {f"{part}_pairs": len(pairs) for part, pairs in parts.items()}
+    return Translations(parts, found.fingerprint, found.doubts, reading=sizes).read(section)
 
 
 def load_all(section: TranslateData, location: PairFiles, before: Before) -> Whole:

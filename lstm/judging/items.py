@@ -35,10 +35,10 @@ class Items:
         It is the weighted mean of the items' errors, or what the metric's rule computes from the sums over the items.
         """
         judged = self.weights > 0
-        if metric in self.sums:
-            return float(rule(metric)(self.sums[metric][judged].sum(axis=0)))
         if not judged.any():
             return float("nan")
+        if metric in self.sums:
+            return float(rule(metric)(self.sums[metric][judged].sum(axis=0)))
         weights = self.weights[judged]
         return float(np.dot(weights, self.errors[metric][judged]) / weights.sum())
 

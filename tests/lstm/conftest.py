@@ -13,10 +13,12 @@ from lstm.config.language_model import TextData
 from lstm.config.memory import MemoryData, Sizes
 from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
+from lstm.config.translate import PairFiles, TranslateData
 from lstm.config.trial import TrialConfig
 from lstm.data import classify as classify_data
 from lstm.data import language_model as language_data
 from lstm.data import memory as memory_data
+from lstm.data import translate as translate_data
 from lstm.data.tables import regular
 from lstm.records.errors import BadInput
 
@@ -80,6 +82,11 @@ def cases(tmp_path_factory, trial_config, series_of):
         options = {"memorize": 3, "symbols": 4} if problem == "copy" else {}
         section = MemoryData(problem=problem, length=length, sizes=sizes, **options)
         found[problem] = (memory_data.generate(section), _trial("memory", section, warmup))
+    dates = {"generate": "dates", "sizes": sizes.model_dump(), "units": "characters"}
+    small = {"max_epochs": 1, "batch_size": 8, "learning_rate": 0.01}
+    tree = {"task": "translate", "data": dates, "model": {"hidden_size": 3}, "training": small}
+    config = TrialConfig.model_validate(tree)
+    found["dates"] = (translate_data.load(config.data_as(TranslateData), PairFiles()), config)
     return found
 
 

@@ -70,10 +70,20 @@ def _first(both: Both, count: int) -> Both:
 def sources(path: Path, section: TranslateData) -> Sequence[str]:
     """Read the sentences to translate, one per line; empty lines stay empty.
 
+    Of a table the column `data.source` is read, or `source` if the spec names none.
+
     Raises:
-        BadInput: the file can't be read as text in UTF-8.
+        BadInput: the file can't be read as text in UTF-8 or as a table, or a line is longer than `data.max_length`.
     """
-    return reading.text(path, section).lines
+    if reading.is_table(path):
+        name = section.source or "source"
+        found = reading.table(path, section.model_copy(update={"source": name, "target": name}))[0]
+    else:
+        found = reading.text(path, section)
+    if len(long := np.flatnonzero(found.lengths > section.max_length)):
+        values = {"length": int(found.lengths[long[0]]), "most": section.max_length, "others": len(long) - 1 or None}
+        raise refused("line-too-long-to-translate", at=found.place(int(long[0])), **values)
+    return found.lines
 
 
 def _check_paths(location: PairFiles) -> None:

@@ -171,7 +171,7 @@ def _decoded(path: Path, number: int, line: bytes) -> str:
 def _with_types(path: Path, wanted: tuple[str, str], section: TranslateData) -> tuple[Side, Side]:
     """Read two columns of a Parquet or Feather file; a missing value is an empty sentence."""
     sides = list[Side]()
-    read = reader.read(path, wanted)
+    read = reader.read(path, [*dict.fromkeys(wanted)])  # both are one column if only sources are read
     for name in wanted:
         column = read.column(name)
         if pa.types.is_dictionary(column.type):
@@ -188,25 +188,26 @@ def _quoted(
     path: Path, first: str, rows: Iterator[str], mark: str, wanted: tuple[str, str], section: TranslateData
 ) -> tuple[Side, Side, list[Note]]:
     """Read two columns of a CSV, whose fields may be in quotes and then have line breaks, which become blanks."""
-    csv.field_size_limit(LONGEST)
     read = csv.reader(itertools.chain([first], rows), delimiter=mark, strict=True)
-    numbers = list[int]()
+    numbers, before = list[int](), csv.field_size_limit(LONGEST)  # the limit is that of the whole process
     try:
         names = [name.strip() for name in next(read)]
         columns = _columns(path, names, wanted)
 
         def fields() -> Iterator[tuple[str, str]]:
-            before = read.line_num
+            begun = read.line_num
             for row in read:
                 if row:
-                    _check_fields(f"{path}:{before + 1}", row, names)
-                    numbers.append(before + 1)
+                    _check_fields(f"{path}:{begun + 1}", row, names)
+                    numbers.append(begun + 1)
                     yield row[columns[0]], row[columns[1]]
-                before = read.line_num
+                begun = read.line_num
 
         sources, targets = _two(fields(), section, path, numbers)
     except csv.Error as error:
         raise refused("table-unreadable", at=f"{path}:{read.line_num}", kind="CSV", why=str(error)) from None
+    finally:
+        csv.field_size_limit(before)
     return sources, targets, []
 
 

@@ -38,6 +38,12 @@ FIELDS: dict[str, Entry] = {
     "chrono-of-sentences": Entry(
         "is chrono, which is for sequences of one known length", "give a number, such as 1.0, or leave it out"
     ),
+    "line-too-long-to-translate": Entry(
+        "has {length:,} characters{others:?, and * more lines are too long}, but the spec's data.max_length lets the "
+        "network read at most {most:,}",
+        "write each sentence on a line of its own",
+        {"length": 4_000, "most": 1_000, "others": 2},
+    ),
     "too-many-dates": Entry(
         "wants {wanted:,} different dates, but there are {most:,}",
         "make the sizes smaller",

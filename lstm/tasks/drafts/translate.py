@@ -17,7 +17,7 @@ from lstm.data.pairs.pairs import Pairs
 from lstm.data.pairs.reading import is_table
 from lstm.data.profile.files import GivenFile
 from lstm.messages.message import Note
-from lstm.records.errors import refused
+from lstm.records.errors import BadInput, refused
 from lstm.tasks.drafts.draft import Draft, Line, Recognition, Remark, Value, choices, integers, numbers
 
 NEEDS = (
@@ -135,7 +135,13 @@ def draft(files: Sequence[GivenFile]) -> Draft:
         BadInput: the files are wrong, or have too few pairs.
     """
     section, location, where = _given(files)
-    found = pair_files.read(section, location)
+    try:
+        found = pair_files.read(section, location)
+    except BadInput as error:
+        few = next((each for each in error.faults if each.code == "part-without-pairs"), None)
+        if few is None:
+            raise
+        raise refused("pairs-too-few-to-draft", at=files[0].path, count=few.values["count"], least=LEAST) from None
     total = sum(map(len, found.parts.values()))
     if total < LEAST:
         raise refused("pairs-too-few-to-draft", at=files[0].path, count=total, least=LEAST)

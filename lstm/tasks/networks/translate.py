@@ -28,7 +28,7 @@ from lstm.records.figures import TranslatedLines
 
 PROBED = 32  # sentences
 SHOWN = 20  # sentences of generated pairs that are translated if no file is given
-PLACES = 4_096  # of targets that are scored at once while judging
+SCORES = 2**25  # scores of units at once while judging: 256 MB in float64
 ROWS, UNITS = 1_024, 16_384  # most sentences, and units of both sides, at once while judging
 MARKS = Marks(BEGIN, END, (PADDING, UNKNOWN, BEGIN))
 SPARE = 5  # units that a translation may have beyond what the training part says
@@ -150,19 +150,20 @@ def losses(network: TranslateNetwork, data: Translations, part: Judged, count: i
         made = batched(data, part, rows, device)
         outputs = network(made.sources, made.lengths, made.before)[made.inside]
         where, wanted = made.inside.nonzero()[:, 0].cpu().numpy(), made.after[made.inside]
-        for start in range(0, len(wanted), PLACES):
-            some = slice(start, start + PLACES)
+        size = max(SCORES // len(data.facts.target), 1)
+        for start in range(0, len(wanted), size):
+            some = slice(start, start + size)
             logits = network.scores(outputs[some]).float()
             each = nn.functional.cross_entropy(logits, wanted[some], reduction="none").double()
             np.add.at(found, rows[where[some]], each.cpu().numpy())
     return found
 
 
-def _pieces(order: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield rows in an order, as many at once as have at most `UNITS` units."""
+def _pieces(order: np.ndarray, lengths: np.ndarray, most: int = ROWS) -> Iterator[np.ndarray]:
+    """Yield rows in an order, as many at once as have at most `UNITS` units; at least one, at most `most`."""
     start = 0
     while start < len(order):
-        widest = np.maximum.accumulate(lengths[order[start : start + ROWS]] + 2)
+        widest = np.maximum.accumulate(lengths[order[start : start + most]] + 2)
         fitting = int(np.count_nonzero(widest * np.arange(1, len(widest) + 1) <= UNITS))
         yield order[start : start + max(fitting, 1)]
         start += max(fitting, 1)
@@ -200,7 +201,8 @@ def translated(
     lengths = sources.lengths
     limits = limit(lengths, facts)
     order = rows[np.argsort(lengths[rows], kind="stable")]
-    for some in _pieces(order, beam * lengths):
+    most = max(min(ROWS, SCORES // (beam * len(facts.target))), 1)
+    for some in _pieces(order, beam * lengths, most):
         numbers, sizes = sources.batch(some, after=END)
         given = torch.from_numpy(numbers).to(device), torch.from_numpy(sizes).to(device), limits[some].tolist()
         made = search(networks, *given, MARKS, beam=beam, exponent=exponent, attention=attention)
@@ -250,13 +252,13 @@ def subject(network: nn.Module, data: Translations, config: TrialConfig) -> Subj
 def predict(
     networks: Sequence[nn.Module], config: TrialConfig, facts: TranslateFacts, path: Path | None
 ) -> TranslatedLines:
-    """Translate a text file line by line, by one network or by the mean of the probabilities of several.
+    """Translate a file line by line, by one network or by the mean of the probabilities of several.
 
     An empty line stays empty. A unit that the network does not know is read as unknown. Without a file, the first
     sentences of the test part of generated pairs are translated.
 
     Raises:
-        BadInput: the file can't be read as text in UTF-8, or a line is longer than the section allows.
+        BadInput: the file can't be read, or a line is longer than the section allows.
     """
     section = config.data_as(TranslateData)
     lines = files.sources(path, section) if path else generated(section).parts["test"].sources[:SHOWN]

@@ -83,7 +83,8 @@ def _attention(
     for row, each in zip(chosen.tolist(), made, strict=True):
         numbers = pairs.sources.numbers[pairs.sources.ends[row] : pairs.sources.ends[row + 1]]
         read, written = [*facts.source.shown(numbers.tolist()), "end"], [*facts.target.shown(each.units), "end"]
-        values = each.attention[: len(written)]
+        # Of a hundredth of all attention nobody reads the number.
+        values = tuple(tuple(round(value, 2) for value in line) for line in each.attention[: len(written)])
         if not values:
             continue
         maps.append(

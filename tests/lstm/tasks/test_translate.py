@@ -1,8 +1,10 @@
 import math
 import pickle
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -144,7 +146,7 @@ def test_a_searched_vocabulary_belongs_to_its_trial(dates):
     for config in (one, other):
         assert math.isfinite(next(train(config, dates)).metrics["val/character_nats"])
         assert memory_bytes(config, dates) > 0
-        assert seconds_per_epoch(config, dates, steps=1) > 0
+    assert seconds_per_epoch(one, dates, steps=1) > 0
 
 
 def test_what_a_vocabulary_does_not_know_is_spelt_in_character_nats_alone():
@@ -157,6 +159,16 @@ def test_what_a_vocabulary_does_not_know_is_spelt_in_character_nats_alone():
     assert pairs.spelling.min() > 0
     assert found["loss"] == pytest.approx(nats.sum() / (pairs.targets.lengths + 1).sum())
     assert found["character_nats"] == pytest.approx((nats + pairs.spelling).sum() / characters)
+
+
+def test_many_sentences_are_judged_in_pieces(dates, trained, monkeypatch):
+    network, task = tasks.best_network(trained), tasks.of(trained.config)
+    whole = task.judge(network, dates, trained.config, "test", "x")
+    monkeypatch.setattr(translate, "UNITS", 70)
+    monkeypatch.setattr(translate, "SCORES", 6 * len(dates.facts.target))
+    pieces = task.judge(network, dates, trained.config, "test", "x")
+    assert pieces.metrics == pytest.approx(whole.metrics)
+    assert [len(each) for each in translate._pieces(np.arange(5), np.array([3, 3, 40, 90, 1]), 4)] == [2, 1, 1, 1]
 
 
 class TestPredict:
@@ -191,6 +203,19 @@ class TestPredict:
         one, two = (tasks.predict(trained, "a.txt", tmp_path, *([trained] * more)) for more in (0, 1))
         assert one.texts == two.texts
         assert one.scores == pytest.approx(two.scores)
+
+    @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+    def test_a_table_has_the_sources_in_a_column(self, trained, tmp_path, ending):
+        frame = pd.DataFrame({"number": [1, 2], "source": ["7 March 1999", "8 May 2000"]})
+        write = {"csv": frame.to_csv, "tsv": partial(frame.to_csv, sep="\t"), "parquet": frame.to_parquet}[ending]
+        write(tmp_path / f"a.{ending}", index=False)
+        made = tasks.predict(trained, f"a.{ending}", tmp_path)
+        assert made.sources == ("7 March 1999", "8 May 2000")
+        assert made.texts == self.lines(trained, tmp_path, "7 March 1999\n8 May 2000\n").texts
+
+    def test_a_line_that_is_too_long_is_refused(self, trained, tmp_path):
+        with pytest.raises(BadInput, match=r"a.txt:2: has 1,001 characters"):
+            self.lines(trained, tmp_path, f"a\n{'b' * 1_001}\n")
 
     @pytest.mark.parametrize("content", [b"\xff\xfea\n", b"", b"a\0b"])
     def test_what_is_no_text_is_refused(self, trained, tmp_path, content):

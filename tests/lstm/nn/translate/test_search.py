@@ -73,6 +73,13 @@ def test_two_networks_answer_by_the_mean_of_their_probabilities():
     assert both.log_probability == pytest.approx(mean.max())
 
 
+def test_a_network_that_has_diverged_is_searched_to_the_limit():
+    made = network()
+    torch.nn.init.constant_(made.bias, torch.nan)
+    for beam in (1, 3):
+        assert len(search([made], *batch(SOURCES), [4] * 5, MARKS, beam=beam)) == 5
+
+
 def test_the_penalty_is_that_of_the_paper():
     assert penalty(1, 0.7) == 1
     assert penalty(7, 1.0) == 2

@@ -81,7 +81,7 @@ def test_a_table_with_two_columns_of_sentences_is_pairs(name):
 
 def test_a_table_that_may_be_of_two_tasks_is_asked_about():
     pd.DataFrame({"number": range(400), "english": ENGLISH, "german": GERMAN}).to_csv("a.csv", index=False)
-    with pytest.raises(BadInput, match="2 tasks can read this data: forecast .* translate"):
+    with pytest.raises(BadInput, match=r"2 tasks can read this data: forecast .* translate"):
         new("a.csv")
     assert drafted("a.csv", task="translate")[1].target == "german"
 
@@ -113,11 +113,12 @@ def test_long_lines_are_left_out_and_said():
     [
         ({"a.de": GERMAN, "a.en": ENGLISH[:-1]}, "lines-differ-in-number"),
         ({"a.de": GERMAN[:50], "a.en": ENGLISH[:50]}, "pairs-too-few-to-draft"),
+        ({"a.de": GERMAN[:1], "a.en": ENGLISH[:1]}, "pairs-too-few-to-draft"),
         ({"a.de": GERMAN, "a.en": GERMAN}, "sides-equal"),
         ({"a.de": GERMAN, "a.en": ENGLISH, "a.fr": ENGLISH}, "no-task-fits"),
         ({"a.de": GERMAN, "a.csv": ["de,en", "a,b"]}, "no-task-fits"),
     ],
-    ids=["unequal", "few", "equal", "three", "a text and a table"],
+    ids=["unequal", "few", "one", "equal", "three", "a text and a table"],
 )
 def test_nothing_is_written_for_wrong_pairs(here, files, code):
     for name, lines in files.items():
