@@ -72,7 +72,7 @@ def _each(path: Path, raw: pa.Table, names: Sequence[str], form: Form) -> tuple[
                 doubtful |= {name: error.faults[0].values.get("formats", ())}
     known = {form for each in single for form in each.formats}
     for name, ways in doubtful.items():
-        if same := [each for each in ways if each in known]:  # one file has one order of day and month
+        if same := [each for each in ways if each in known][:1]:  # one file has one order of day and month
             column = times.read(path, [raw.column(name)], section([name], same), form)
             single.append(Found((name,), tuple(same), column))
     return single, errors
@@ -113,8 +113,9 @@ def _single(path: Path, raw: pa.Table, name: str, form: Form) -> Found:
         given = _quarters(values) or _months(values)
     found = times.read(path, [values], section([name], [given]), form)
     local = found.place or (found.wall and not zones.is_utc(found.zone))
-    place = None if local else midnights.place_of(found.index)
-    if place and not found.zone and given not in UNIX:
+    in_utc = found.zone is not None or given in UNIX
+    place = None if local else midnights.place_of(found.index, sure=in_utc)
+    if place and not in_utc:
         told = {"column": name, "places": [f"{place} (00:00)"], "place": place}
         raise refused("times-in-utc-without-z", at=path, **told)
     if place:

@@ -91,6 +91,11 @@ def test_without_z_the_zone_is_asked_for(file, times):
     assert wrong.values["place"] == "Europe/Berlin"
 
 
+def test_the_last_hours_of_months_without_z_stay_so(file):
+    ends = pd.date_range("2001-01-31 18:00", periods=ROWS, freq="ME")
+    assert profile(file(ends)).first == "2001-01-31 18:00:00"
+
+
 def test_a_spec_without_the_zone_is_refused_with_it(file):
     with pytest.raises(BadInput) as error:
         regular.read(section(), file(WRITTEN["Z"](in_utc(DAYS, "America/Denver"))))
