@@ -2052,6 +2052,22 @@ def test_the_start_of_a_period_is_the_time_wherever_its_column_is(found, first, 
     assert split or {"times-in-other-columns"} <= {each.code for each in made.notes}
 
 
+@pytest.mark.parametrize("order", [("End", "Start"), ("Start", "End"), ("To", "From")])
+def test_a_date_and_the_time_of_its_own_end_are_together(found, order):
+    later = HOURS + pd.Timedelta(hours=1)
+    when = {"Start": HOURS, "From": HOURS, "End": later, "To": later}
+    days = {f"{each} date": when[each].strftime("%d %b %Y") for each in order}
+    rows = days | {f"{each} time": when[each].strftime("%H:%M") for each in order[::-1]}
+    made, table = found(pd.DataFrame({**rows, "v": VALUES}).to_csv(index=False))
+    check(made, table, HOURS)
+    assert [name.split()[0] for name in made.time] == [min(order, key=lambda each: each not in ("Start", "From"))] * 2
+
+
+def test_numbers_in_a_column_named_as_a_time_stay_numbers_beside_days_that_differ(found):
+    made, _ = found(csv(DAYS, time_spent=[f"{n * 7 % 9}.{n * 11 % 60:02}" for n in range(ROWS)]), target="v")
+    assert made.covariates == ("time_spent",)
+
+
 def test_the_end_of_a_period_alone_is_its_label(found):
     later = HOURS + pd.Timedelta(hours=1)
     check(*found(pd.DataFrame({"period_end": later, "v": VALUES}).to_csv(index=False)), later)
