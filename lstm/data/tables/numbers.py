@@ -126,7 +126,7 @@ def _has_points(texts: pa.Array, decimal: str) -> bool:
 CURRENCY = "(?:[$€£¥₹]|EUR|USD|GBP|CHF)"
 BLANK = r"[\s\x{a0}\x{202f}]*"
 DIGITS = r"[\d.,'\x{2019} \x{a0}\x{202f}]*\d"
-MONEY = rf"^(?:[-+]?{BLANK}{CURRENCY}{BLANK}[-+]?{DIGITS}|[-+]?{DIGITS}{BLANK}{CURRENCY})$"
+MONEY = "^(?:[-+]?{blank}{sign}{blank}[-+]?{digits}|[-+]?{digits}{blank}{sign})$"
 # A unit after a number, as in 5.3 kW, 12°C or 5.3kWh; a factor such as M for millions is none, and 12AB may be a code.
 JOINED = (
     "[kMGT]?Wh?|[kM]?(?:var|VA)h?|[kcmµ]m|k?m/h|mph|kn|[km]?g|[hk]?Pa|m?bar|pp[mb]|[kM]?Hz|rpm|m[lL]|l/s|m/s|mm/h|lx"
@@ -160,7 +160,7 @@ NO_UNITS = {
     "GBP",
     "CHF",
 }
-MINUS = "\u2212"  # the sign of typography
+MINUS, DASH = "\u2212", "\u2013"  # the sign of typography, and what is written for it
 LOSS = r"^\((.*\d.*)\)$"
 LATE_MINUS = r"^(\d(?:[\d.,' ]*\d)?)\s*-$"  # as SAP writes it
 
@@ -169,6 +169,8 @@ def _without_signs(texts: pa.Array) -> pa.Array:
     """Return texts without a sign of money that all have, and with losses in brackets as negative numbers."""
     if pc.any(pc.match_substring(texts, MINUS)).as_py():
         texts = pc.replace_substring(texts, MINUS, "-")
+    if pc.any(pc.starts_with(texts, DASH)).as_py():
+        texts = pc.replace_substring_regex(texts, rf"^{DASH}(\d)", r"-\1")
     if pc.any(pc.starts_with(texts, "(")).as_py():
         texts = pc.replace_substring_regex(texts, LOSS, r"-\1")
     if pc.any(pc.ends_with(texts, "-")).as_py():
@@ -180,8 +182,10 @@ def _without_signs(texts: pa.Array) -> pa.Array:
         and pc.all(pc.ends_with(texts, unit[1])).as_py()
     ):
         texts = pc.utf8_slice_codeunits(texts, 0, -len(unit[1]))
-    if re.search(CURRENCY, first) and pc.all(pc.match_substring_regex(texts, MONEY)).as_py():
-        texts = pc.replace_substring_regex(texts, f"{BLANK}{CURRENCY}{BLANK}", "")
+    if money := re.search(CURRENCY, first):  # the same one in all cells
+        sign = re.escape(money[0])
+        if pc.all(pc.match_substring_regex(texts, MONEY.format(blank=BLANK, sign=sign, digits=DIGITS))).as_py():
+            texts = pc.replace_substring_regex(texts, f"{BLANK}{sign}{BLANK}", "")
     return texts
 
 
@@ -195,6 +199,7 @@ TRIED: Sequence[dict[str, str]] = (
     {"thousands": ","},
     {"decimal": ",", "thousands": "."},
     {"thousands": " "},
+    {"decimal": ",", "thousands": "'"},
 )
 
 
@@ -247,7 +252,7 @@ def written(column: pa.ChunkedArray, form: Form) -> Written | None:
     ways = [Written(form.decimal, form.thousands)]
     if form.decimal == "." and form.thousands is None:
         ways += [Written(".", ","), Written(".", " "), Written(".", "'"), Written(",", None), Written(",", ".")]
-        ways += [Written(",", " ")]
+        ways += [Written(",", " "), Written(",", "'")]
     shares = [(_share(some, each), -place, each) for place, each in enumerate(ways)]
     share, _, best = max(shares, key=lambda each: each[:2])
     if share < 1 - FEW:

@@ -2039,6 +2039,22 @@ def test_the_start_of_a_period_is_the_time_wherever_its_column_is(found, first, 
     assert split or {"times-in-other-columns"} <= {each.code for each in made.notes}
 
 
+@pytest.mark.parametrize("order", [("End", "Start"), ("Start", "End"), ("To", "From")])
+def test_a_date_and_the_time_of_its_own_end_are_together(found, order):
+    later = HOURS + pd.Timedelta(hours=1)
+    when = {"Start": HOURS, "From": HOURS, "End": later, "To": later}
+    days = {f"{each} date": when[each].strftime("%d %b %Y") for each in order}
+    rows = days | {f"{each} time": when[each].strftime("%H:%M") for each in order[::-1]}
+    made, table = found(pd.DataFrame({**rows, "v": VALUES}).to_csv(index=False))
+    check(made, table, HOURS)
+    assert [name.split()[0] for name in made.time] == [min(order, key=lambda each: each not in ("Start", "From"))] * 2
+
+
+def test_numbers_in_a_column_named_as_a_time_stay_numbers_beside_days_that_differ(found):
+    made, _ = found(csv(DAYS, time_spent=[f"{n * 7 % 9}.{n * 11 % 60:02}" for n in range(ROWS)]), target="v")
+    assert made.covariates == ("time_spent",)
+
+
 def test_the_end_of_a_period_alone_is_its_label(found):
     later = HOURS + pd.Timedelta(hours=1)
     check(*found(pd.DataFrame({"period_end": later, "v": VALUES}).to_csv(index=False)), later)
@@ -2172,3 +2188,66 @@ def test_hours_that_occur_twice_with_a_letter_are_no_series(refused):
     hours = [f"{t.hour + 1}{'A' if t.day == 29 and t.hour == 2 else ''}" for t in HOURS]
     rows = {"Datum": HOURS.strftime("%d.%m.%Y"), "Stunde": hours, "v": VALUES}
     assert refused(pd.DataFrame(rows).to_csv(index=False, sep=";")).code == "no-time-format"
+
+
+@pytest.mark.parametrize("signs", [("$", "€"), ("USD ", "EUR "), ("£", "CHF ")])
+def test_two_signs_of_money_in_one_column_are_no_numbers(refused, signs):
+    assert refused(csv(DAYS, [f"{signs[n % 2]}{each}" for n, each in enumerate(VALUES)])).code == "no-column-of-numbers"
+
+
+@pytest.mark.parametrize("names", [range(2017, 2021), range(2020, 2016, -1), range(1998, 2000)])
+@pytest.mark.parametrize("index", ["Week", "Day", "woche"])
+def test_years_as_columns_are_refused(refused, names, index):
+    frame = pd.DataFrame({str(name): VALUES[:52] + name for name in names})
+    frame.insert(0, index, range(1, 53))
+    wrong = refused(frame.to_csv(index=False))
+    assert wrong.code == "steps-in-columns"
+    assert (wrong.values["first"], wrong.values["last"]) == (str(names[0]), str(names[-1]))
+
+
+def test_numbers_of_stations_beside_a_date_are_no_years(found):
+    rows = {"date": DAYS, "2017": VALUES, "2018": VALUES + 1, "2019": VALUES + 2}
+    check(*found(pd.DataFrame(rows).to_csv(index=False), target="2017"), DAYS)
+
+
+@pytest.mark.parametrize("day", ["%d.%m.%y", "%d-%m-%y"])
+@EITHER_WAY
+def test_days_that_could_be_times_of_day_are_days(found, day, order):
+    times = pd.date_range("2022-10-14", periods=ROWS, freq="15min")  # 14.10.22
+    rows = {"Datum": times.strftime(day), "von": times.strftime("%H:%M"), "v": VALUES}
+    check(*found(pd.DataFrame(rows)[::order].to_csv(index=False)), times)
+
+
+@pytest.mark.parametrize(
+    ("write", "times"),
+    [(lambda d: f"{d.year}{d.month}", MONTHS), (lambda d: f"{d.year}{d.quarter}", QUARTERS.to_timestamp())],
+)
+@pytest.mark.parametrize("name", ["period", "Date", "yearquarter"])
+@EITHER_WAY
+def test_years_joined_with_quarters_or_months(found, write, times, name, order):
+    made, table = found(csv([write(each) for each in times][::order], VALUES[::order]).replace("t,v", f"{name},v"))
+    check(made, table, times)
+
+
+def test_a_counter_of_five_digits_is_no_quarter(found):
+    made, _ = found(csv([20_031 + 7 * n for n in range(ROWS)]).replace("t,", "no,"))
+    assert made.time == "no"
+    assert made.first == "20031"
+
+
+@pytest.mark.parametrize("write", ["\u2013{}", "{}'{:03d},25"])
+def test_a_dash_for_a_minus_and_swiss_groups_with_a_comma(found, write):
+    wanted = -VALUES if "'" not in write else 12_000 + np.arange(ROWS) ** 2 % 997 + 0.25
+    texts = [write.format(each) if "'" not in write else write.format(12, n**2 % 997) for n, each in enumerate(VALUES)]
+    _, table = found(pd.DataFrame({"t": DAYS, "v": texts}).to_csv(index=False, sep=";"))
+    np.testing.assert_allclose(table.values[:, 0], wanted)
+
+
+def test_a_sentence_in_a_comment_is_no_line_of_names(refused):
+    rows = "".join(
+        f"{d.year} {d.month} {d.year + d.month / 12:.3f} {v} {v} 31\n" for d, v in zip(MONTHS, VALUES, strict=True)
+    )
+    assert (
+        refused(f"# CO2 expressed as a mole fraction\n# decimal average trend\n{rows}").code
+        == "numbers-instead-of-names"
+    )

@@ -23,6 +23,7 @@ MOST_UNITS = 3  # lines of units below the names
 MISSING = {*NULLS, *MORE_NULLS}
 SUMS = "total|sum|average|avg|mean|count|source|notes?|summe|gesamt|mittelwert"
 SUMMED = re.compile(rf"\W*(grand |sub-?)?({SUMS})\b", re.IGNORECASE)
+SENTENCE = re.compile(r"(^|\s)(an|the|as|of|are|for|and|from|with)\s", re.IGNORECASE)
 DATE_WORD = re.compile("datum|fecha|data|tag|zeit|zeitstempel|jour|giorno|dia|dato|tarih", re.IGNORECASE)
 NUMBER = re.compile(r"[-+]?(\d{1,3}([.,' ]\d{3})+([.,]\d+)?|\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s?%?")
 
@@ -119,6 +120,7 @@ def _without_comments(
             for line in reversed(above)  # the last one that can have them
             if (text := line.lstrip()[len(mark) :].strip())
             and len(_cells(text, fence if fence in left[0][1] else " ")) == len(rows_below[0]) > 1
+            and (fence in left[0][1] or not SENTENCE.search(text))
         ),
         "",
     )

@@ -129,8 +129,8 @@ def _pointed_clocks(path: Path, columns: Mapping[str, pa.ChunkedArray], form: Fo
     In a step of half an hour 9.50 may be half past nine, or ten to ten. So hours must be a step apart as times of day.
     """
     able = [n for n, values in columns.items() if pa.types.is_floating(values.type) and numbered.CLOCKED.search(n)]
-    if not able or not any(_may_be_dates(values) for values in columns.values()):
-        return {}
+    if not able or not any(_may_be_dates(each) and len(each.unique()) < len(each) for each in columns.values()):
+        return {}  # dates that all differ need no time of day
     found = {}
     for name in able:
         values = columns[name]

@@ -29,6 +29,8 @@ HOUR = re.compile(r"(?:(?:h|he|hr|hour|stunde)[ _-]?)?(\d{1,2})(?::00)?", re.IGN
 CLOCK = re.compile(
     r"\D{0,3}(?:[01]?\d|2[0-4])\s?[-.,:;h ]\s?[0-5]\d\D{0,5}|(?:\d|1\d|2[0-4])\.\d+|[0-2]?\d[a-d]?", re.IGNORECASE
 )
+YEAR = re.compile(r"(?:1[5-9]|2[01])\d\d")
+MOST_BESIDE_YEARS = 2  # columns, as the month and the day; with more, each row may be a series
 MOST_TRIED = 5  # columns whose combinations are tried
 
 
@@ -83,7 +85,8 @@ def _refuse_clocks(path: Path, others: pa.Table) -> None:
     for name in others.column_names:
         values = others.column(name)
         some = [str(each).strip() for each in values.slice(0, 200).drop_null().to_pylist()]
-        if numbered.CLOCKED.search(name) and some and len({*some}) > 1 and all(map(CLOCK.fullmatch, some)):
+        written = all(map(CLOCK.fullmatch, some)) and not all(map(str.isdigit, some))
+        if numbered.CLOCKED.search(name) and len({*some}) > 1 and written:
             raise refused("no-time-format", at=path, column=name, value=some[0])
 
 
@@ -209,6 +212,7 @@ def refuse_wide(path: Path, raw: pa.Table) -> None:
         told = {"first": steps[0], "last": steps[-1], "count": len(steps)}
         raise refused("steps-in-columns", at=path, index=others[0] if others else "", **told)
     numbers = [name for name in names if not is_text(raw.column(name).type) and not _is_time(raw.column(name).type)]
+    _refuse_years(path, raw, numbers)
     steps = max((_counting(numbers), _dated(numbers)), key=len)
     if len(steps) < LEAST or len(steps) < len(numbers) * (1 - MOST_OTHERS):
         return
@@ -222,6 +226,23 @@ def refuse_wide(path: Path, raw: pa.Table) -> None:
     if _dated(numbers) == steps or ids or len(steps) > raw.num_rows:
         told = {"rows": raw.num_rows, "first": steps[0], "last": steps[-1], "count": len(steps)}
         raise refused("series-in-rows", at=path, id=ids[0] if ids else others[0] if others else None, **told)
+
+
+def _refuse_years(path: Path, raw: pa.Table, numbers: Sequence[str]) -> None:
+    """Check that the columns of numbers are not a few years beside a week or a month.
+
+    Raises:
+        BadInput: they are, and no other column has dates.
+    """
+    years = [name for name in numbers if YEAR.fullmatch(name.strip())]
+    others = [name for name in raw.column_names if name not in years]
+    if not (1 < len(years) < LEAST and len(years) >= len(numbers) - 1 and 0 < len(others) <= MOST_BESIDE_YEARS):
+        return
+    beside = [raw.column(name) for name in others]
+    dated = any(_is_time(each.type) or (is_text(each.type) and _written_times(each)) for each in beside)
+    if not dated and {int(b) - int(a) for a, b in itertools.pairwise(years)} in ({1}, {-1}):
+        told = {"first": years[0], "last": years[-1], "count": len(years)}
+        raise refused("steps-in-columns", at=path, index=others[0], **told)
 
 
 def _of_calendar(names: Sequence[str]) -> list[str]:

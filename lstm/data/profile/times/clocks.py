@@ -29,6 +29,17 @@ LAST = 240_000  # of the numbers that are times of day
 COUNTS = {24: "periods_1h", 48: "periods_30min", 96: "periods_15min"}  # in a day
 
 
+def is_end(name: str) -> bool:
+    """Return whether a column has the ends of periods, by its name."""
+    return ENDING.search(apart(name)) is not None
+
+
+def are_both_ends(name: str, other: str) -> bool:
+    """Return whether one of two columns has starts and the other one ends, so that they are no date and its time."""
+    starts = [BEGINNING.search(apart(each)) is not None for each in (name, other)]
+    return starts != starts[::-1] and is_end(name) != is_end(other)
+
+
 def counted_clock(values: pa.ChunkedArray, name: str, days: pd.DatetimeIndex) -> str | None:
     """Return the format of whole numbers that count hours, half-hours or quarter-hours from 1 within each day."""
     if values.null_count or not pa.types.is_integer(values.type) or not COUNTED.search(apart(name)):
@@ -68,7 +79,7 @@ def clock(values: pa.ChunkedArray, name: str) -> str | None:
 
 def _written_clock(texts: pd.Series, name: str) -> str | None:
     able, _ = formats.fitting(texts)
-    if ENDING.search(apart(name)) and not formats.clock(texts, HOUR_ENDING).isna().any():
+    if is_end(name) and not formats.clock(texts, HOUR_ENDING).isna().any():
         return HOUR_ENDING
     if clocks := [each for each in able if not formats.has_date(each)]:
         return clocks[0]

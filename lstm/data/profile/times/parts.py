@@ -91,7 +91,8 @@ def of_parts(path: Path, raw: pa.Table, form: Form) -> list[Found]:
     columns = [parts[part] for part in order]
     if "%H" not in order and {"%d", "%j"} & {*order}:
         others = [name for name in raw.column_names if name not in columns]
-        able = [name for name in others if is_text(raw.column(name).type) or numbered.CLOCKED.search(name)]
+        able = [n for n in others if is_text(raw.column(n).type) or numbered.CLOCKED.search(n)]
+        able.sort(key=clocks.is_end)
         clock = next(((name, each) for name in able if (each := clocks.clock(raw.column(name), name))), None)
         columns, forms = ([*columns, clock[0]], [*forms, clock[1]]) if clock else (columns, forms)
     found = []

@@ -72,7 +72,7 @@ def _each(path: Path, raw: pa.Table, names: Sequence[str], form: Form) -> tuple[
                 doubtful |= {name: error.faults[0].values.get("formats", ())}
     known = {form for each in single for form in each.formats}
     for name, ways in doubtful.items():
-        if same := [each for each in ways if each in known]:  # one file has one order of day and month
+        if same := [each for each in ways if each in known][:1]:  # one file has one order of day and month
             column = times.read(path, [raw.column(name)], section([name], same), form)
             single.append(Found((name,), tuple(same), column))
     return single, errors
@@ -80,7 +80,7 @@ def _each(path: Path, raw: pa.Table, names: Sequence[str], form: Form) -> tuple[
 
 def _starting(able: list[Found]) -> Found:
     """Return the first of some times, or the start of a period if the first is its end. It knows of the others."""
-    if clocks.ENDING.search(apart(able[0].columns[0])):  # a forecast has the labels of the time that is taken
+    if clocks.is_end(able[0].columns[0]):  # a forecast has the labels of the time that is taken
         able = sorted(able, key=lambda each: not clocks.BEGINNING.search(apart(each.columns[0])))
     return replace(able[0], beside=tuple(each.columns[0] for each in able[1:]))
 
@@ -113,8 +113,9 @@ def _single(path: Path, raw: pa.Table, name: str, form: Form) -> Found:
         given = _quarters(values) or _months(values)
     found = times.read(path, [values], section([name], [given]), form)
     local = found.place or (found.wall and not zones.is_utc(found.zone))
-    place = None if local else midnights.place_of(found.index)
-    if place and not found.zone and given not in UNIX:
+    in_utc = found.zone is not None or given in UNIX
+    place = None if local else midnights.place_of(found.index, sure=in_utc)
+    if place and not in_utc:
         told = {"column": name, "places": [f"{place} (00:00)"], "place": place}
         raise refused("times-in-utc-without-z", at=path, **told)
     if place:
@@ -155,13 +156,12 @@ def _numbered(raw: pa.Table, dated: Sequence[str]) -> list[str]:
 def _with_clock(path: Path, raw: pa.Table, single: Sequence[Found], form: Form) -> list[Found]:
     """Return dates together with times of day, or with hours."""
     found = []
-    for day in single:
+    for day in sorted(single, key=lambda each: clocks.is_end(each.columns[0])):  # starts first
         index = day.times.index
         if not isinstance(index, pd.DatetimeIndex) or bool((index[:1000] != index[:1000].normalize()).any()):
             continue
-        names = sorted(raw.column_names, key=lambda name: bool(clocks.ENDING.search(apart(name))))  # starts first
-        for name in names:
-            if name in day.columns:
+        for name in sorted(raw.column_names, key=clocks.is_end):
+            if name in day.columns or clocks.are_both_ends(day.columns[0], name):
                 continue
             clock = clocks.counted_clock(raw.column(name), name, index) or clocks.clock(raw.column(name), name)
             if clock is None:

@@ -194,7 +194,7 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
             r"(?:GMT|UTC)(?=[+-])", "", regex=True
         )
     if form in WIDTHS:
-        texts = texts.str.zfill(WIDTHS[form])
+        texts = _padded(texts, form)
     if span := SPAN.fullmatch(form):
         form, texts = span[1], texts.str.rsplit(span[2], n=1).str[0] if span[2] != "-" else texts.str.partition("-")[0]
     if "%q" in form:
@@ -211,6 +211,13 @@ def parse(texts: pd.Series, form: str) -> pd.Series:
         found = found.where(~late, found + pd.Timedelta(days=1))
     kept: pd.Series = found.where(found.dt.year.between(1, 9999))
     return kept
+
+
+def _padded(texts: pd.Series, form: str) -> pd.Series:
+    """Return texts with the zeros at their start that numbers lack, and those of months as in 20031 beside 200312."""
+    if form == "%Y%m":
+        texts = texts.str.replace(r"^(\d{4})(\d)$", r"\g<1>0\2", regex=True)
+    return texts.str.zfill(WIDTHS[form])
 
 
 def _dated(texts: pd.Series, form: str) -> pd.Series:
@@ -303,7 +310,8 @@ def fitting(texts: pd.Series) -> tuple[list[str], list[str]]:
     if not whole:
         most = max(found, key=lambda form: int(found[form].notna().sum()))
         return [], [most]
-    return _distinct(whole, found), []
+    dates = [form for form in whole if has_date(form)]  # 14.10.22 may be a day, and a time of day
+    return [*_distinct(dates, found), *_distinct([form for form in whole if form not in dates], found)], []
 
 
 def _is_one_word(some: pd.Series, form: str) -> bool:

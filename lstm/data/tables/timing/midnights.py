@@ -26,19 +26,20 @@ STEADY = (
 MOST_HOURS = 6  # different times of day: Venezuela's clock has had four midnights
 QUARTER = pd.Timedelta(minutes=15)  # each offset from UTC is a multiple of it
 EAST = pd.Timedelta(hours=13), pd.Timedelta(hours=22)  # in UTC at a midnight in the east; 23:00 may be a last hour
+YEARS = 1800, 2200  # places have had clocks of their own before, and Python's days end
 NEAR = 1000  # rows that tell how far times are apart
 
 
-def place_of(instants: pd.Index) -> str | None:
+def place_of(instants: pd.Index, *, sure: bool = True) -> str | None:
     """Return a place at whose midnights times in UTC are; None if there is none, or two that differ by a day.
 
-    The clock must change between the times, or they must be the starts of months that are on the last days of months
-    in UTC. Else any hour of the day could be the midnight of some place.
+    The clock must change between the times, or, if it is `sure` that they are in UTC, they must be the starts of months
+    that are on the last days of months in UTC. Else any hour of the day could be the midnight of some place.
     """
     if not isinstance(instants, pd.DatetimeIndex) or not (hours := _hours(instants)):
         return None
     steady = len(hours) == 1
-    if steady and (not EAST[0] <= hours[0] <= EAST[1] or not instants.is_month_end.all()):
+    if steady and (not sure or not EAST[0] <= hours[0] <= EAST[1] or not instants.is_month_end.all()):
         return None
     found: list[tuple[str, pd.DatetimeIndex]] = []
     for name in (*STEADY, *CHANGING) if steady else (*CHANGING, *STEADY):  # clocks of the second changed long ago
@@ -77,7 +78,7 @@ def refuse(path: Path, instants: pd.DatetimeIndex, column: str, zone: str | None
 
 def _hours(instants: pd.DatetimeIndex) -> list[pd.Timedelta]:
     """Return the times of day of times that may be the days of a place; [] if they can't be."""
-    if len(instants) < 3:
+    if len(instants) < 3 or not YEARS[0] <= instants.min().year <= instants.max().year <= YEARS[1]:
         return []
     if np.median(np.abs(np.diff(instants[:NEAR].to_numpy()))) < zones.ALMOST_A_DAY.to_timedelta64():
         return []

@@ -9,6 +9,9 @@ from lstm.config.shared.table import EXCEL
 from lstm.data.tables.timing import formats
 
 DATED = re.compile(r"(^|[^a-z])(date|time|datetime|timestamp|ds|dt|day|serial)s?($|[^a-z])")  # a column's name
+NAMED = re.compile(
+    r"(^|[^a-z])(date|time|month|quarter|qtr|yearmonth|yearquarter|yyyy(mm?|q)|period|ds|dt|t)s?($|[^a-z])"
+)
 # The name of a column of times of day.
 CLOCKED = re.compile(
     r"time|zeit|heure|hora|hour|stunde|tijd|godz|klok|hhmm|(^|[^a-z])(hh?|hms?|ora|uur|tid|saat|klo?|kello)($|[^a-z])",
@@ -61,7 +64,20 @@ def by_numbers(numbers: np.ndarray, name: str = "") -> str | None:
             break
     short = low >= 1e8 and high < 1e10 and not formats.parse(pd.Series(known.astype(np.int64)), SHORT).isna().any()
     since = SHORT if short else _since_1970(low, high)  # 2101090000 would be a second of 2036
-    return since or (_of_short_dates(known) if DATED.search(name.lower()) else None)
+    joined = _of_joined(known) if low >= 15_001 and high < 220_100 and NAMED.search(name.lower()) else None
+    return since or joined or (_of_short_dates(known) if DATED.search(name.lower()) else None)
+
+
+def _of_joined(known: np.ndarray) -> str | None:
+    """Return the format of years joined with a quarter (19904), or with a month of one or two digits (19909)."""
+    texts = pd.Series(known.astype(np.int64))
+    years = texts.astype(str).str[:4].astype(int)
+    if years.min() < 1500 or years.max() > 2200 or years.nunique() < 2:
+        return None
+    parts = set(texts.astype(str).str[4:].astype(int))
+    if known.max() < 1e5:
+        return "%Y%q" if parts == {1, 2, 3, 4} else None
+    return "%Y%m" if known.min() < 1e5 and parts == {*range(1, 13)} else None
 
 
 def _of_short_dates(known: np.ndarray) -> str | None:

@@ -77,6 +77,16 @@ def test_however_the_times_are_written(file, form):
     assert made.reading["time_zone"] == "Europe/Berlin"  # whose clock is that of Rome
 
 
+@pytest.mark.parametrize("rows", [slice(0, 9), slice(41, 47), slice(200, 230)])  # winter, around a change, summer
+@pytest.mark.parametrize("form", ["Z", "unix"])
+def test_a_few_rows_are_read_as_the_whole_file(file, rows, form):
+    few = DAYS[rows]
+    given = {"time_format": "unix_ms"} if form == "unix" else {}
+    table = regular.read(section(time_zone="Europe/Berlin", **given), file(WRITTEN[form](in_utc(few, "Europe/Berlin"))))
+    assert table.times.tolist() == few.tolist()
+    assert table.zone is None
+
+
 def test_in_parquet_too(file):
     assert profile(file(in_utc(MONTHS, "America/New_York"), "a.parquet")).first == "1991-05-01"
 
@@ -89,6 +99,11 @@ def test_without_z_the_zone_is_asked_for(file, times):
     [wrong] = error.value.faults
     assert wrong.code == "times-in-utc-without-z"
     assert wrong.values["place"] == "Europe/Berlin"
+
+
+def test_the_last_hours_of_months_without_z_stay_so(file):
+    ends = pd.date_range("2001-01-31 18:00", periods=ROWS, freq="ME")
+    assert profile(file(ends)).first == "2001-01-31 18:00:00"
 
 
 def test_a_spec_without_the_zone_is_refused_with_it(file):
