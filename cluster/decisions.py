@@ -32,6 +32,7 @@ class End:
     checkpoint: str = ""  # its address, "" if there is none
     at_ms: int | None = None
     epochs_s: float | None = None
+    epochs: int | None = None  # how many were trained for it, over all windows; earlier versions did not store it
     spent: Spent | None = None  # by its workers, outside its epochs
     probed: Mapping[str, Any] | None = None  # what a probe found: numbers, best_epoch, at_ms
     lost_epochs: int = 0
@@ -50,7 +51,9 @@ class End:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "End":
         """Read an end from a study's row; earlier versions left some fields out."""
-        known = {name: row[name] for name in ("value", "reason", "checkpoint", "at_ms", "epochs_s") if name in row}
+        known = {
+            name: row[name] for name in ("value", "reason", "checkpoint", "at_ms", "epochs_s", "epochs") if name in row
+        }
         return cls(
             row.get("state", "FAIL"),
             **known,
@@ -75,7 +78,13 @@ class End:
             "checkpoint": self.checkpoint,
         }
         spent = self.spent.row() if self.spent is not None else None
-        more = {"at_ms": self.at_ms, "epochs_s": self.epochs_s, "spent": spent, "probed": self.probed}
+        more = {
+            "at_ms": self.at_ms,
+            "epochs_s": self.epochs_s,
+            "epochs": self.epochs,
+            "spent": spent,
+            "probed": self.probed,
+        }
         row |= {name: value for name, value in more.items() if value is not None}
         row |= {"lost_epochs": self.lost_epochs} if self.lost_epochs else {}
         return {**row, "second": self.second} if has_second else row

@@ -205,6 +205,7 @@ def trial_of(frozen: FrozenTrial, resolve: suggest.Resolver, place: str, windows
         started_at_ms=decided.started_at_ms,
         ended_at_ms=end.at_ms,
         epochs_s=end.epochs_s,
+        trained=end.epochs,
         lost_epochs=end.lost_epochs,
         told=tuple(frozen.values or ()),
         second=end.second,

@@ -175,7 +175,10 @@ def _end(sweep: Sweep, trial: Trial, history: History) -> Iterator[Fault]:
         yield fault("best-value-differs", study=trial.value, epoch=epoch, value=result.value, of=of)
     again = trial.number in sweep.facts.get(TRAINED_AGAIN, ())  # its file was lost; the new one has other times
     # Without those that it has from the trial that it extends; a refit has no judged ones.
-    own_s = epochs_s(history if trial.is_refit else judged[trial.after :])
+    own = history if trial.is_refit else judged[trial.after :]
+    own_s = epochs_s(own)
+    if trial.trained is not None and trial.trained != len(own):
+        yield fault("epochs-number-differs", study=trial.trained, checkpoint=len(own))
     if trial.epochs_s is not None and trial.epochs_s != own_s and not again:
         yield fault("epochs-time-differs", study=trial.epochs_s, checkpoint=own_s)
     if trial.state == "COMPLETE" and trial.counts:

@@ -83,6 +83,7 @@ class Endings:
         second = self._study.second
         # The ends have one order, even if the clocks of the sweep's hosts differ.
         at_ms = max(now_ms(), self._last_end_ms + 1)
+        own = live.epochs[live.derived.after if live.derived else 0 :]
         end = End(
             state,
             result.value,
@@ -91,7 +92,8 @@ class Endings:
             diverged,
             checkpoint=live.address if live.epochs else "",
             at_ms=at_ms,
-            epochs_s=epochs_s(live.epochs[live.derived.after if live.derived else 0 :]),
+            epochs_s=epochs_s(own),
+            epochs=len(own),
             spent=self._workers.ends(live.number, live.known),
             probed=_found(probed) if probed and probed.numbers else None,
             lost_epochs=self._lost_epochs(live),
@@ -171,6 +173,7 @@ class Endings:
             place=self._ended,
             best_value=best_value,
             best_epochs=end.best_epochs if len(end.best_epochs) > 1 else (),
+            epochs=end.epochs,
         )
 
 

@@ -71,6 +71,7 @@ class RefitEndings(Endings):
             checkpoint=live.address if live.epochs else "",
             at_ms=self._last_end_ms,
             epochs_s=epochs_s(live.epochs),
+            epochs=len(live.epochs),
         )
         self._insist(lambda: self._study.end(live.number, end))
         live.ended = True

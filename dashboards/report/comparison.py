@@ -38,6 +38,7 @@ class SweepRow:
     seconds_per_trial: float | None  # the median of ended trials
     parameters: Mapping[str, Any]  # of the best trial; only those that differ between the sweeps
     windows: int = 1  # that each trial is judged on; several in a backtest
+    epochs_trained: int | None = None  # over all windows; None if a trial that has ended has no record of its epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class TrialRow:
     parent: int | None = None  # the trial that it is derived from
     rank: int | None = None  # 1 is the best of the completed trials of the search; None for all others
     second: float | None = None  # by the second objective, if the sweep has two
+    epochs_trained: int | None = None  # over all windows; None if its end has no record of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,7 @@ def _sweep_row(sweep: Sweep, parameters: Mapping[str, Scalar]) -> SweepRow:
         t.compared_value for t in sweep.trials if t.compared_value is not None and math.isfinite(t.compared_value)
     )
     durations = [t.duration_s for t in sweep.trials if t.duration_s is not None]
-    best = sweep.best
+    best, trained = sweep.best, [trial.trained for trial in sweep.trials if trial.ended]
     return SweepRow(
         sweep=sweep.name,
         metric=sweep.metric,
@@ -225,6 +227,7 @@ def _sweep_row(sweep: Sweep, parameters: Mapping[str, Scalar]) -> SweepRow:
         seconds_per_trial=median(durations) if durations else None,
         parameters=parameters,
         windows=sweep.windows.count,
+        epochs_trained=None if None in trained else sum(each for each in trained if each is not None),
     )
 
 
@@ -251,6 +254,7 @@ def _trial_row(sweep: Sweep, trial: Trial, parameters: Mapping[str, Scalar]) -> 
         kind=_kind(trial),
         parent=trial.derived.parent if trial.derived else None,
         second=trial.second,
+        epochs_trained=trial.trained,
     )
 
 

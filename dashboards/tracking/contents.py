@@ -74,11 +74,12 @@ def prefix_of(epoch: Epoch) -> str:
 
 
 def worked(goodput: Goodput | None) -> dict[str, float]:
-    """Return where workers' time went, as the sweep's run has it: each part's share, and the total in seconds."""
+    """Return where workers' time went, as the sweep's run has it: each part's share, the seconds, the epochs."""
     if goodput is None:
         return {}
     shares = {f"goodput/{part}": share for part, share in goodput.shares.items()}
-    return {**shares, "goodput/worker_s": goodput.worker_s}
+    epochs = {"goodput/epochs": float(goodput.epochs)} if goodput.epochs is not None else {}
+    return {**shares, "goodput/worker_s": goodput.worker_s, **epochs}
 
 
 def probed(event: TrialProbed) -> Iterator[tuple[str, float, int, int]]:

@@ -230,6 +230,7 @@ class Ledger:
             "sweep.checkpoint": runs.without_password(event.checkpoint),
         }
         tags["sweep.best_epoch"] = str(event.best_epoch)
+        tags |= {"sweep.epochs": str(event.epochs)} if event.epochs is not None else {}
         started = self._live[event.number].started
         if self._about and started:
             tags[DESCRIPTION] = contents.describe_trial(self._sweep, self._about, self._places(), started, event)

@@ -188,6 +188,7 @@ class _Check:
         tags |= {"mlflow.parentRunId": sweep_run.info.run_id} if sweep_run is not None else {}
         if ending is not None:
             tags |= {"sweep.state": ending.state, "sweep.best_epoch": str(ending.best_epoch)}
+            tags |= {"sweep.epochs": str(ending.epochs)} if ending.epochs is not None else {}
             tags |= {"sweep.reason": ending.reason[:5000], "sweep.checkpoint": runs.without_password(ending.checkpoint)}
             tags |= {"sweep.settings": settings_text(trial.settings)[:5000], **lineage(trial)}
             if SETTING not in run.data.tags and not (trial.derived and trial.derived.changes):

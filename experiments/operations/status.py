@@ -94,5 +94,6 @@ def _of_refit(sweep: Sweep, trial: Trial) -> dict[str, Any]:
 
 
 def _result(sweep: Sweep, trial: Trial) -> dict[str, Any]:
-    """Return a trial's value and its best epoch; in a backtest also the best epoch of each window."""
-    return {"value": trial.value, "epoch": trial.best_epoch, **sweep.windows.epochs(trial.best_epochs)}
+    """Return a trial's value, best epoch and number of epochs; in a backtest also the best epoch of each window."""
+    epochs = sweep.windows.epochs(trial.best_epochs)
+    return {"value": trial.value, "epoch": trial.best_epoch, **epochs, "epochs_trained": trial.trained}

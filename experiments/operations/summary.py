@@ -31,6 +31,8 @@ class Best:
     checkpoint: str  # its address
     metrics: Mapping[str, float]  # on the test part; empty if the trial was not judged yet
     epochs: Sequence[int] = ()  # the best epoch of each window of a backtest; empty without one
+    # Epochs that were trained for it, over all windows; None if an earlier version has ended it.
+    epochs_trained: int | None = None
 
     @classmethod
     def of(cls, found: Mapping[str, Any] | None) -> "Best | None":
@@ -56,6 +58,7 @@ def summary(sweep: Sweep, verdict: "Verdict | None" = None) -> dict[str, Any]:
             "value": best.value,
             "epoch": best.best_epoch,
             **sweep.windows.epochs(best.best_epochs),
+            "epochs_trained": best.trained,
             "parameters": dict(best.settings),
             "config": dict(best.config),
             "checkpoint": best.checkpoint,
@@ -169,6 +172,7 @@ def _base(sweep: Sweep) -> dict[str, Any] | None:
         "value": base.value,
         "epoch": base.best_epoch,
         **sweep.windows.epochs(base.best_epochs),
+        "epochs_trained": base.trained,
         "second": base.second,
         "is_best": best is not None and best.number == base.number,
         "metrics": {name.removeprefix(BASE): v for name, v in metrics.items() if name.startswith(f"{BASE}test/")},

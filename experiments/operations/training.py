@@ -116,6 +116,7 @@ class Training:
                 "value": self.value,
                 "epoch": best.number,
                 **base.windows.epochs(base.windows.result(self.history, base.direction).best_epochs),
+                "epochs_trained": len(base.windows.judged(self.history)),
                 "parameters": {},
                 "config": base.model_dump(),
                 "checkpoint": self.address,

@@ -358,6 +358,7 @@ def _end(
         at_ms=at_ms,
         # The rest of the workers' time is not known: the sweep's goodput starts from zero.
         epochs_s=epochs_s(judged[after:]) if found is not None else None,
+        epochs=len(judged[after:]) if found is not None else None,
         probed=_probed(told) if plan.order.probe and told is not None and told.probed else None,
         second=second.figure(told.probed) if second is not None and told is not None else None,
     )

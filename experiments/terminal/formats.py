@@ -100,7 +100,8 @@ def goodput(sweep: Sweep) -> dict[str, Any] | None:
     if spent is None:
         return None
     seconds = {part: round(value, 3) for part, value in spent.seconds.items()}
-    return {"share": spent.shares["training"], "worker_s": round(spent.worker_s, 3), "seconds": seconds}
+    known = {"share": spent.shares["training"], "worker_s": round(spent.worker_s, 3), "seconds": seconds}
+    return {**known, "epochs": spent.epochs}
 
 
 def goodput_line(document: Mapping[str, Any]) -> str:
@@ -108,7 +109,9 @@ def goodput_line(document: Mapping[str, Any]) -> str:
     shares = _percents(document["seconds"])
     training = shares.pop("training")
     rest = ", ".join(f"{part} {share} %" for part, share in shares.items() if share)
-    return f"goodput {training} % of {duration(document['worker_s'])} worker time in training\n        {rest}".rstrip()
+    epochs = f" ({counted(document['epochs'], 'epoch')})" if document.get("epochs") is not None else ""
+    whole = f"{training} % of {duration(document['worker_s'])} worker time in training{epochs}"
+    return f"goodput {whole}\n        {rest}".rstrip()
 
 
 def _percents(seconds: Mapping[str, float]) -> dict[str, int]:

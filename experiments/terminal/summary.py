@@ -62,6 +62,8 @@ def show_best(document: Mapping[str, Any], screen: "Console", about_base: str = 
     best = document["best"]
     which = "" if best["trial"] is None else f"trial {best['trial']}, "
     where = epochs_named(best["epoch"], best.get("epochs", ()))
+    if best.get("epochs") and best["epochs_trained"] is not None:
+        where += f" ({counted(best['epochs_trained'], 'epoch')} trained)"
     found = f"Best: {which}{document['metric']} {best['value']:.6g} at {where}"
     screen.print(found, style="green", soft_wrap=True)
     screen.print(f"      {settings(best['parameters'])}", soft_wrap=True)

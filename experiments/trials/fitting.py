@@ -339,6 +339,7 @@ class _Fit:
             checkpoint=address if history else "",
             at_ms=max(now_ms(), last_ms + 1),  # the ends have one order, even if clocks differ
             epochs_s=epochs_s(history),
+            epochs=len(history),
         )
         self.insist(partial(study.end, number, end))
         recorder(self.insist(partial(study.trial, number)).ending())

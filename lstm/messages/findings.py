@@ -61,6 +61,9 @@ _STUDY: Mapping[str, Entry] = {
         study=12.5,
         checkpoint=12.25,
     ),
+    "epochs-number-differs": _entry(
+        "has {study} epochs, by its checkpoint they are {checkpoint}", _BACKUP, study=12, checkpoint=11
+    ),
     "told-value-differs": _entry(
         "has the value {values}, the sampler was told {told}", _BACKUP, values=[0.5], told=[0.25]
     ),

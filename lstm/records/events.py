@@ -146,6 +146,7 @@ class TrialEnded:
     place: int = 0  # among the sweep's trials in the order in which they ended, from 1
     best_value: float | None = None  # of the trials that had completed by then, this one among them
     best_epochs: tuple[int, ...] = ()  # of each window of a backtest; () without one
+    epochs: int | None = None  # that were trained for it, over all windows; None if its end has no record of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ class Goodput:
     seconds: Mapping[str, float]  # by part, `training` (epochs that count) first; the sum is the workers' time
     trials: int  # number of trials that had ended
     at_ms: int  # when the latest part was measured
+    epochs: int | None = None  # epochs that count, over all windows; None if an earlier version has ended a trial
 
     @property
     def worker_s(self) -> float:

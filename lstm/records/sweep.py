@@ -191,7 +191,9 @@ class Sweep:
         if not counted or not sum(seconds.values()):
             return None
         ended = [t.ended_at_ms or 0 for t in self.trials if t.ended and not t.is_refit]
-        return Goodput(seconds, len(ended), max(at_ms, *ended))
+        epochs = [t.trained for t, _ in counted if t.trained is not None]
+        every = sum(epochs) if len(epochs) == len(counted) else None
+        return Goodput(seconds, len(ended), max(at_ms, *ended), every)
 
     @property
     def beside(self) -> tuple[int, Spent]:

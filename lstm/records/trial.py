@@ -29,6 +29,7 @@ class Trial:
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     epochs_s: float | None = None  # seconds of the epochs over all attempts, without waiting
+    trained: int | None = None  # epochs over all windows that were trained for it; None if its end has no record of it
     lost_epochs: int = 0  # epochs at the curve's end that were in no checkpoint any more when the trial ended
     told: tuple[float, ...] = ()  # the values that the sampler received
     second: float | None = None  # the second objective's figure
@@ -113,6 +114,7 @@ class Trial:
             place,
             best_value,
             self.best_epochs if len(self.best_epochs) > 1 else (),
+            self.trained,
         )
 
     @property

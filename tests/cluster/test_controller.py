@@ -213,7 +213,9 @@ def test_events_of_a_trial_in_order(tune, quick_path):
         worker="host pid 1",
     )
     assert (one, two) == (EpochEnded(0, epoch(1, 1.5)), EpochEnded(0, epoch(2, 0.5, "max_epochs")))
-    assert ended == TrialEnded(0, "COMPLETE", "", 0.5, 2, f"{quick_path}/kept/trial-0000", ended.at_ms, 1, 0.5)
+    assert ended == TrialEnded(
+        0, "COMPLETE", "", 0.5, 2, f"{quick_path}/kept/trial-0000", ended.at_ms, 1, 0.5, epochs=2
+    )
     assert t.ask() == (None, FINISHED)
 
 

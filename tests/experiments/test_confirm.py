@@ -73,6 +73,9 @@ def test_it_ends_sound_in_every_store(ended, near):
     assert ended.run.code == 0, ended.run.err
     assert audit(ended.home, "tiny") == []
     assert near("verify", "tiny", cwd=ended.folder).code == 0
+    sweep = sweep_of(ended.folder)
+    assert {t.trained for t in sweep.trials} == {4}, "two epochs in each of two windows"
+    assert sweep.goodput.epochs == 4 * len(sweep.trials)
 
 
 def test_base_best_settings_and_best_rival_are_judged_in_each_window_from_each_seed(ended):

@@ -499,7 +499,7 @@ def test_killed_at_random_in_confirm_and_in_refit_it_ends_as_if_nothing_had_happ
         driver = sweep.start(first, address)
     assert driver.returncode == 0, said
 
-    words = ("sweep", "refit", NAME, "--seeds", "2", "--home", "home")
+    words = ("sweep", "refit", NAME, "--seeds", "2", "--home", "home", "--address", address)
     for _ in range(2):
         process = first.start(*words, cwd=sweep.folder)
         assert is_hit(process, 2)

@@ -864,6 +864,8 @@ class _Audit:
                 yield f"is COMPLETE, and its last epoch says {last}"
             took = sum(row["metrics"].get("epoch_s", 0.0) for row in history[trial.after :])
             again = trial.number in self.facts.get("trained_again", [])  # its file was lost, and took another time
+            if end.get("epochs", len(history) - trial.after) != len(history) - trial.after:
+                yield f"has {end['epochs']} epochs in the study, {len(history) - trial.after} by its history"
             if not again and not math.isclose(end.get("epochs_s", took), took, abs_tol=0.001):
                 yield f"its epochs took {end['epochs_s']} s in the study, {took} s by its history"
         elif self.windows == 1 and end["best_epoch"] and not _same(trial.epochs.get(end["best_epoch"]), end["value"]):
@@ -942,7 +944,7 @@ class _Audit:
         end = trial.end
         if lagging and "sweep.recorded" not in run.tags:
             return
-        expected = {key: str(end[key]) for key in ("state", "reason", "best_epoch")}
+        expected = {key: str(end[key]) for key in ("state", "reason", "best_epoch", "epochs") if key in end}
         expected["checkpoint"] = self._address(trial) if end["checkpoint"] else ""
         expected |= {"recorded": "true", "attempt": str(trial.attributes.get("attempt", 0))}
         if derived := trial.attributes.get("derived"):
@@ -1321,7 +1323,9 @@ class _Audit:
         whole = sum(seconds.values())
         if not tell or not whole:
             return {}
-        return {"goodput/worker_s": whole, **{f"goodput/{part}": value / whole for part, value in seconds.items()}}
+        shares = {f"goodput/{part}": value / whole for part, value in seconds.items()}
+        epochs = [end.get("epochs") for end in tell]  # an earlier version did not store them
+        return {"goodput/worker_s": whole, **shares, **({} if None in epochs else {"goodput/epochs": sum(epochs)})}
 
 
 def _joint_mean(mine: Mapping[str, Any], other: Mapping[str, Any], metric: str, arrays: Mapping[str, Any]) -> float:

@@ -39,7 +39,7 @@ def goodput(home):
         "SELECT key, step, value, timestamp FROM latest_metrics JOIN runs USING (run_uuid) "
         "WHERE lifecycle_stage = 'active' AND key LIKE 'goodput/%' ORDER BY 1",
     )
-    assert len(found) == 9
+    assert len(found) == 10
     return found
 
 

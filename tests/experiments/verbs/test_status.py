@@ -19,10 +19,11 @@ def test_a_sweep_that_is_complete(copied, sweep):
     assert third.startswith("best val/loss ")
     assert base.startswith("base (")
     assert fourth.startswith("5 trials ended in the last hour; the median trial took ")
-    assert re.fullmatch(r"goodput \d+ % of [^%]+ worker time in training", goodput[0])
+    assert re.fullmatch(r"goodput \d+ % of [^%]+ worker time in training \(\d+ epochs\)", goodput[0])
     parts = re.findall(r"(\w+) (\d+) %", " ".join(goodput))
     assert sum(int(percent) for _, percent in parts) == 100
     document = json.loads(sweep("status", "tiny", "--json").out)["goodput"]
+    assert goodput[0].endswith(f"({document['epochs']} epochs)")
     assert list(document["seconds"]) == [
         "training",
         "start",
