@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from cluster.config import AnyDimension, CategoricalDimension, FloatDimension, IntDimension
+from lstm.config.section import unwritten
 from lstm.config.trial import TrialConfig
 from lstm.records.objective import Scalar
 
@@ -110,7 +111,12 @@ class Resolver:
 
     def __call__(self, settings: Settings) -> dict[str, Any]:
         """Return the base configuration with the settings filled in, as plain data."""
-        return filled(self._tree, {path: self._plain(path, value) for path, value in settings.items()})
+        made = filled(self._tree, {path: self._plain(path, value) for path, value in settings.items()})
+        for path in (path for path, value in settings.items() if value is None):
+            section, field = path.split(".")
+            if field in unwritten(type(getattr(self._base, section))):
+                del made[section][field]
+        return made
 
     def _plain(self, path: str, value: Scalar) -> Scalar:
         """Return a setting in its field's type: a whole number may belong to a real field. Other values stay."""
@@ -118,7 +124,7 @@ class Resolver:
             return value
         if (path, value) not in self._whole:
             section, field = path.split(".")
-            self._whole[path, value] = resolve(self._base, {path: value}).model_dump()[section][field]
+            self._whole[path, value] = getattr(getattr(resolve(self._base, {path: value}), section), field)
         return self._whole[path, value]
 
 

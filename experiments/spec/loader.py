@@ -70,7 +70,8 @@ class Spec:
     @property
     def written_location(self) -> dict[str, str]:
         """Where its data are, by field, as written in the file: what the environment fills in may be private."""
-        return {name: str(self.written["data"][name]) for name in type(self.experiment.location).model_fields}
+        told = ((name, self.written["data"].get(name)) for name in type(self.experiment.location).model_fields)
+        return {name: str(path) for name, path in told if path is not None}
 
     @property
     def shown_location(self) -> str:
@@ -165,7 +166,7 @@ def warnings(spec: Spec) -> list[Note]:
 def comparable(spec: Spec) -> dict[str, Any]:
     """Return the values that must stay the same between runs of a sweep, so that its trials compare, by dotted path."""
     flat = dict(_flat(spec.written, ()))
-    free = (*FREE, *(f"data.{name}" for name in spec.written_location))
+    free = (*FREE, *(f"data.{name}" for name in type(spec.experiment.location).model_fields))
     fixed = (path for path in sorted(flat) if not any(_below(path, each) for each in free))
     younger = dict(spec.experiment.younger())
     own = {path: flat[path] for path in fixed if path not in younger or flat[path] != younger[path]}

@@ -32,6 +32,7 @@ from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Direction
+from lstm.tasks.base import Task
 from lstm.tasks.registry import named
 
 # Names that MLflow's experiments and other files and folders of the home have.
@@ -153,6 +154,8 @@ def _search_rules(
     if names and search.metric not in names:
         near = nearest(search.metric, names)
         yield fault("unknown-metric", "search.metric", metric=search.metric, near=near, allowed=names)
+    if task and data and search.metric in names:
+        yield from _unit_rules(task, search, data, training)
     wanted = direction_of(document.filled.get("task"), search.metric)
     if wanted and search.direction != wanted:
         better = "lower" if wanted == "minimize" else "higher"
@@ -160,6 +163,24 @@ def _search_rules(
     if training:
         yield from _pruner_rules(search, training)
     yield from _sampler_rules(search)
+
+
+def _unit_rules(
+    task: Task[Any, Any], search: SearchConfig, data: Data, training: TrainingConfig | None
+) -> Iterator[Fault]:
+    """Yield the faults of values that are compared between trials although a searched field changes their unit."""
+
+    def kept(*searched: str) -> list[str]:
+        return [f"val/{each.name}" for each in task.metrics_across(data, searched)]
+
+    def changing(metric: str) -> list[str]:
+        return [path for path in search.space if metric not in kept(path)]
+
+    if changed := changing(search.metric):
+        named = {"metric": search.metric, "fields": changed, "allowed": kept(*search.space)}
+        yield fault("metric-of-several-units", "search.metric", **named)
+    if training and training.target_loss is not None and (changed := changing("val/loss")):
+        yield fault("target-of-several-units", "training.target_loss", fields=changed)
 
 
 def _confirm_rules(search: SearchConfig, data: Data | None) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lstm.config.section import Section, Since
+from lstm.config.section import SharedSection, Since
 from lstm.own_code import REFERENCE
 from lstm.records.errors import Fault, fault
 
@@ -23,7 +23,7 @@ Variant = Literal[
 ForgetBias = Annotated[float, Field(ge=-100, le=100)] | Literal["chrono"]
 
 
-class ModelConfig(Section):
+class ModelConfig(SharedSection):
     """The recurrent network. The fields are named as in PyTorch."""
 
     cell: Literal["rnn", "gru", "lstm"] | Annotated[str, Field(pattern=REFERENCE, description="FILE.py:Class")] = Field(

@@ -26,6 +26,7 @@ class Since:
     """
 
     day: str  # the day on which the field was added, as 2026-11-24
+    is_written: bool = True  # False: configurations leave the field out while it is None, so they stay what they were
 
 
 @cache
@@ -36,6 +37,13 @@ def _added(section: type[BaseModel]) -> Mapping[str, Any]:
         for name, field in section.model_fields.items()
         if any(isinstance(mark, Since) for mark in field.metadata)
     }
+
+
+@cache
+def unwritten(section: type[BaseModel]) -> frozenset[str]:
+    """Return the fields of a section's class that are left out while they are None."""
+    marks = ((name, mark) for name, field in section.model_fields.items() for mark in field.metadata)
+    return frozenset(name for name, mark in marks if isinstance(mark, Since) and not mark.is_written)
 
 
 class Section(BaseModel):
@@ -55,15 +63,29 @@ class Section(BaseModel):
                     yield from part.younger((*at, name, key) if key else (*at, name))
 
 
+class SharedSection(Section):
+    """A section that the specs of all tasks have. Fields that few tasks use are marked with `Since(…, is_written=False)`.
+
+    A configuration without such a field is written as it was before the field existed.
+    """
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        tree: dict[str, Any] = write(self)
+        unused = unwritten(type(self))
+        return {name: value for name, value in tree.items() if value is not None or name not in unused}
+
+
 class Location(Section):
     """The paths of a task's data; each field is a path. They are no part of a trial's configuration.
 
-    In a spec they are in the section `data`. A task with generated data has no field here.
+    In a spec they are in the section `data`. A task with generated data has no field here; a path is None if the data
+    of this spec are generated.
     """
 
     def within(self, folder: Path) -> Self:
         """Return the location with its relative paths taken from a folder."""
-        return self.model_copy(update={name: str(folder / path) for name, path in self})
+        return self.model_copy(update={name: str(folder / path) for name, path in self if path is not None})
 
 
 class File(Location):

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lstm.config.section import Section, Since
+from lstm.config.section import Section, SharedSection, Since
 from lstm.records.errors import Fault, fault
 
 
-class TrainingConfig(Section):
+class TrainingConfig(SharedSection):
     """How the network is trained: by back-propagation of the task's loss."""
 
     max_epochs: int = Field(

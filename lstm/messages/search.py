@@ -159,6 +159,16 @@ _METHODS = {
         "make it smaller, or use {who}: {{type: {other}}}",
         {"startup": 20, "trials": 16, "who": "sampler", "other": "random"},
     ),
+    "metric-of-several-units": Entry(
+        "is {metric}, which has another unit in each trial: the search changes {fields}",
+        "use one of {allowed}, or leave {fields} out of the search",
+        {"metric": "val/loss", "fields": ["training.loss"], "allowed": ["val/mse", "val/mae"]},
+    ),
+    "target-of-several-units": Entry(
+        "is a value of val/loss, which has another unit in each trial: the search changes {fields}",
+        "leave it out, or leave {fields} out of the search",
+        {"fields": ["training.loss"]},
+    ),
     "unknown-metric": Entry(
         "is {metric!q}{near:?, did you mean *?}",
         "use one of {allowed}",

@@ -6,7 +6,7 @@ without them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -109,6 +109,13 @@ class Task(ABC, Generic[D, F]):
     def metrics_of(self, section: Any, /) -> tuple[Metric, ...]:
         """Return the metrics for a section `data`, which may decide which metrics there are, and of which columns."""
         return self.metrics
+
+    def metrics_across(self, section: Any, searched: Collection[str], /) -> tuple[Metric, ...]:
+        """Return the metrics that mean the same for all trials of a search over these fields, such as training.loss.
+
+        A search can't be by any other metric, and no rule may compare the values of one between trials.
+        """
+        return self.metrics_of(section)
 
     @abstractmethod
     def load(self, config: TrialConfig, location: Any, reach: int, /) -> D:

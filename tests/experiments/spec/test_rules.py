@@ -1,5 +1,7 @@
 import pytest
 
+from lstm.tasks.forecast import Forecast
+
 # (what stands there, what is put there, the fault: its line and field, its code, and what it names)
 WRONG = [
     ("mauna-loa-co2", "Default", ("2: name", "name-reserved", {"name": "Default"})),
@@ -190,3 +192,19 @@ def test_conditions_need_a_sampler_that_knows_them(spec, refused, right, sampler
 
 def test_a_startup_that_was_not_written_is_no_fault(spec):
     spec("n_trials: 32", "n_trials: 2")
+
+
+def test_what_changes_a_metrics_unit_is_searched_by_a_metric_that_all_trials_share(refused, spec, right, monkeypatch):
+    kept = classmethod(
+        lambda cls, section, searched: cls.metrics[1:] if "training.optimizer" in searched else cls.metrics
+    )
+    monkeypatch.setattr(Forecast, "metrics_across", kept)
+    change = (right.space, "    training.optimizer: {type: categorical, choices: [adam, sgd]}\n")
+    target = ("learning_rate: 1e-3", "learning_rate: 1e-3, target_loss: 0.1")
+    allowed = ["val/mae", "val/mase", "val/mae_original", "val/rmse_original"]
+    named = {"metric": "val/loss", "fields": ["training.optimizer"], "allowed": allowed}
+    assert refused(*change, *target) == [
+        ("12: training.target_loss", "target-of-several-units", {"fields": ["training.optimizer"]}),
+        ("14: search.metric", "metric-of-several-units", named),
+    ]
+    spec(*change, "metric: val/loss", "metric: val/mae")
