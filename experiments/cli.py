@@ -356,7 +356,7 @@ def best(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def predict(**arguments: Any) -> int | None:
-    """Write the best trial's predictions as CSV, or continue a text."""
+    """Write the best trial's predictions: CSV, a text, or frames."""
     return _verb("predict", **arguments)
 
 

@@ -19,6 +19,8 @@ from lstm.records.objective import Scalar
 
 LARGEST = 2**53  # no field takes larger whole numbers, and JSON may round them
 
+CELL, ANOTHER_CELL = "model.cell", "field-of-another-cell"  # a field, and the fault of fields that it leaves idle
+
 # The fields that may be searched, in addition to those of the task's data.
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "model": tuple(ModelConfig.model_fields),
@@ -142,7 +144,7 @@ def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> It
         return
     before = set(lstm_config.faults(base.get("data"), base.get("model"), base.get("training")))
     for name, value in ends_of(space[path]):
-        told = (_end_fault(path, value, base, fixed, before) for fixed in _conditions(space[path]))
+        told = (_end_fault(path, value, base, fixed, before, space) for fixed in _conditions(space[path]))
         if wrong := next(filter(None, told), None):
             yield replace(wrong, path=f"{at}.{name}")
 
@@ -155,7 +157,7 @@ def _conditions(dimension: AnyDimension) -> Iterator[dict[str, Scalar]]:
 
 
 def _end_fault(
-    path: str, value: Scalar, base: Mapping[str, Any], fixed: Settings, before: Collection[Fault]
+    path: str, value: Scalar, base: Mapping[str, Any], fixed: Settings, before: Collection[Fault], space: Space
 ) -> Fault | None:
     _, field = path.split(".")
     try:
@@ -167,9 +169,16 @@ def _end_fault(
         why = own[0]["msg"].replace("Input should", "it must")
         return fault("end-not-valid", path, value=value, field=path, why=why)
     for each in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
-        if each not in before:
+        if each not in before and (each.path == path or not acts_elsewhere(each, space)):
             return fault("end-breaks-a-rule", path, value=value, field=each.path, why=each.text, how=each.mend)
     return None
+
+
+def acts_elsewhere(wrong: Fault, space: Space) -> bool:
+    """Return whether a field that does nothing with one cell does something with another one that is searched."""
+    if wrong.code != ANOTHER_CELL or CELL not in space:
+        return False
+    return any(possible(cell, space[CELL]) for cell in wrong.values["cells"])
 
 
 def _with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

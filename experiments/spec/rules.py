@@ -56,7 +56,8 @@ def is_text(path: str) -> bool:
 def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
     """Yield the faults of all rules across sections, for the sections that are valid by themselves."""
     data, model, training = (parts.get(name) for name in ("data", "model", "training"))
-    yield from lstm_config.faults(data, model, training)
+    space = search.space if (search := parts.get("search")) else {}
+    yield from (f for f in lstm_config.faults(data, model, training) if not rules.acts_elsewhere(f, space))
     if (name := parts.get("name")) and is_reserved(name):
         yield fault("name-reserved", "name", name=name)
     if name and name.endswith((".yaml", ".yml", ".json")):
@@ -177,7 +178,7 @@ def _unit_rules(
         return [path for path in search.space if metric not in kept(path)]
 
     if changed := changing(search.metric):
-        named = {"metric": search.metric, "fields": changed, "allowed": kept(*search.space)}
+        named: dict[str, Any] = {"metric": search.metric, "fields": changed, "allowed": kept(*search.space)}
         yield fault("metric-of-several-units", "search.metric", **named)
     if training and training.target_loss is not None and (changed := changing("val/loss")):
         yield fault("target-of-several-units", "training.target_loss", fields=changed)

@@ -9,6 +9,8 @@ from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault
 
+FRAME_FIELDS = ("channels", "kernel_size", "peepholes", "patch", "output")
+
 
 def answers_every_step(model: ModelConfig | None) -> Iterator[Fault]:
     """Yield a fault if a network that answers at every step is bidirectional: it would see the future."""
@@ -21,6 +23,16 @@ def no_target_among_inputs(model: ModelConfig | None) -> Iterator[Fault]:
     for name in ("residual", "normalization"):
         if model and getattr(model, name) != "none":
             yield fault("field-of-forecast", f"model.{name}")
+
+
+def of_frames(model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
+    """Yield a fault for each field that only a task with frames uses."""
+    if model and model.is_convolutional:
+        yield fault("cell-of-frames", "model.cell")
+    for section, name in (*((model, name) for name in FRAME_FIELDS), (training, "loss")):
+        if section and getattr(section, name) is not None:
+            at = f"{'training' if section is training else 'model'}.{name}"
+            yield fault("field-of-video", at)
 
 
 def symbols(training: TrainingConfig | None) -> Iterator[Fault]:

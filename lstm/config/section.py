@@ -64,9 +64,9 @@ class Section(BaseModel):
 
 
 class SharedSection(Section):
-    """A section that the specs of all tasks have. Fields that few tasks use are marked with `Since(…, is_written=False)`.
+    """A section that the specs of all tasks have. Fields that few tasks use are marked with `is_written=False`.
 
-    A configuration without such a field is written as it was before the field existed.
+    A configuration without such a field is written as it was before the field existed (`Since`).
     """
 
     @model_serializer(mode="wrap")
@@ -97,6 +97,7 @@ class File(Location):
 class Data(Section):
     """The base of a task's section `data`: what the task learns, and how it reads its data."""
 
+    is_of_frames: ClassVar[bool] = False  # whether steps are frames, which a convolutional cell can read
     searchable: ClassVar[tuple[str, ...]] = ()  # a search over any other field would change what trials are judged on
 
     @model_serializer(mode="wrap")

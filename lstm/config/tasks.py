@@ -11,10 +11,11 @@ from lstm.config.forecast import ForecastData, SeriesFile
 from lstm.config.language_model import TextData, TextFile
 from lstm.config.memory import MemoryData
 from lstm.config.section import Data, Location
+from lstm.config.video import FramesFile, VideoData
 from lstm.own_code import REFERENCE, find, is_known, is_reference
 
 Task = (
-    Literal["forecast", "memory", "classify", "language_model"]
+    Literal["forecast", "memory", "classify", "language_model", "video"]
     | Annotated[str, Field(pattern=REFERENCE, description="FILE.py:Class")]
 )
 
@@ -24,6 +25,7 @@ SECTIONS: Mapping[str, tuple[type[Data], type[Location]]] = {
     "memory": (MemoryData, Location),
     "classify": (ClassifyData, SequencesFile),
     "language_model": (TextData, TextFile),
+    "video": (VideoData, FramesFile),
 }
 
 

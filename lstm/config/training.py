@@ -24,6 +24,12 @@ class TrainingConfig(SharedSection):
         le=1_000_000,
         description="Windows or sequences in a batch. For a text: streams that are read in parallel.",
     )
+    loss: Annotated[Literal["mse", "cross_entropy"] | None, Since("2026-11-30", is_written=False)] = Field(
+        None,
+        description="For the task video: what is made small. mse: the mean squared error; cross_entropy: that of a "
+        "pixel between 0 and 1 (the ends of data.range), with a sigmoid output. A search over it needs a search.metric "
+        "that means the same for both. Absent: mse.",
+    )
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Learning rate of the optimizer at the first epoch.")
     seed: int = Field(
         1,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from lstm.config import misfits
 from lstm.config.model import ModelConfig, model_faults
 from lstm.config.section import Data, Section, Since
 from lstm.config.tasks import SECTIONS, Task, sections_of
@@ -96,6 +97,8 @@ def faults(data: Data | None, model: ModelConfig | None, training: TrainingConfi
     if data:
         yield from data.faults()
         yield from data.misfits(model, training)
+        if not data.is_of_frames:
+            yield from misfits.of_frames(model, training)
     if model:
         yield from model_faults(model)
     if training:

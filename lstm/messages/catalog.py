@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lstm.messages import cluster, findings, notes, search, spec, stores, tables, verbs
 from lstm.messages.entry import Entry
-from lstm.messages.tasks import asked, own_code, sequences, texts, warm
+from lstm.messages.tasks import asked, own_code, sequences, texts, video, warm
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Fields of a spec": spec.FIELDS,
@@ -12,6 +12,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "The spec's file": spec.FILE,
     "Tables": {**tables.TABLES, **spec.DRAFTS, **sequences.SEQUENCES},
     "Texts": texts.TEXTS,
+    "Frames": video.FRAMES,
     "Your own code": own_code.OWN_CODE,
     "Tasks and predictions": asked.TASKS,
     "Checkpoints and files": stores.CHECKPOINTS,
@@ -24,6 +25,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
 }
 NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About the data": notes.DATA,
+    "About frames": video.NOTES,
     "About the spec": notes.SPEC,
     "About a run": notes.RUN,
     "About what was kept": notes.KEPT,

@@ -1,7 +1,7 @@
 """Metrics and objectives, comparisons of their values, and what a study keeps of a task: its metrics and words."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -37,6 +37,11 @@ class Metric(NamedTuple):
     unit: str = ""  # "nats", "%", or the data's own unit; "" if the metric has none
     about: str = ""  # a sentence that explains the metric
     nearest: str = "loss"  # if the metric is not a mean over items: the nearest metric that is
+
+
+def whole(names: Sequence[str]) -> list[str]:
+    """Return the names of metrics without those of a part of another one, such as `mse/step_3` beside `mse`."""
+    return [name for name in names if name.rpartition("/")[0] not in names]
 
 
 class Objective(NamedTuple):
