@@ -15,6 +15,14 @@ MOST_NUMBERS = 2_000_000_000  # pixels of generated frames that are kept in memo
 SIDE = 8  # pixels of a digit of scikit-learn
 
 
+METRICS = ("mse", "mae", "ssim")  # those that are judged by step ahead, too
+
+
+def step_name(metric: str, step: int) -> str:
+    """Return the name of a metric of one step ahead, from 1."""
+    return f"{metric}/step_{step}"
+
+
 class FramesFile(Location):
     """The file that contains the frames."""
 

@@ -4,19 +4,14 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from lstm.config.video import METRICS, step_name
 from lstm.judging.items import Items, Judgement
 from lstm.records.epoch import Judged
 
 WINDOW = 7  # height and width of the windows of SSIM; in smaller frames the largest odd number that fits
 K1, K2 = 0.01, 0.03  # the constants of SSIM
 LEAST = 1e-7  # a forecast's distance from 0 and 1 at least, for its cross-entropy
-METRICS = ("mse", "mae", "ssim")
 Losses = Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]  # forecasts, truth and each item's loss, in blocks
-
-
-def step_name(metric: str, step: int) -> str:
-    """Return the name of a metric of one step ahead, from 1."""
-    return f"{metric}/step_{step}"
 
 
 def ssim(forecast: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.trial import TrialConfig
-from lstm.config.video import FramesFile, VideoData
+from lstm.config.video import METRICS, FramesFile, VideoData, step_name
 from lstm.data.dataset import Before, Part, Whole
-from lstm.judging.video import METRICS, step_name
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
 from lstm.records.errors import Fault, fault, refused

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from lstm.config.trial import TrialConfig
-from lstm.config.video import VideoData
+from lstm.config.video import METRICS, VideoData, step_name
 from lstm.data import video as video_data
 from lstm.data.frames import digits
 from lstm.data.video import Frames, VideoFacts
 from lstm.diagnostics.subject import Subject
 from lstm.judging.items import Judgement
-from lstm.judging.video import METRICS, by_item, judged, means, step_name
+from lstm.judging.video import by_item, judged, means
 from lstm.nn.frame_forecasters import Flat, FrameForecaster, numbers_of_state
 from lstm.nn.frame_forecasters import build as build_forecaster
 from lstm.nn.gates import trace

@@ -48,6 +48,11 @@ WRONG = [
                     "cell",
                     "variant",
                     "hidden_size",
+                    "channels",
+                    "kernel_size",
+                    "peepholes",
+                    "patch",
+                    "output",
                     "num_layers",
                     "bidirectional",
                     "forget_bias",
@@ -129,7 +134,7 @@ WRONG = [
         (
             "11: model.cell",
             "wrong-type",
-            {"came": '"lsmt"', "wanted": "rnn, gru, lstm or FILE.py:Class", "near": "lstm"},
+            {"came": '"lsmt"', "wanted": "rnn, gru, lstm, convlstm or FILE.py:Class", "near": "lstm"},
         ),
     ),
     (
@@ -138,7 +143,7 @@ WRONG = [
         (
             "3: task",
             "wrong-type",
-            {"came": '"translate"', "wanted": "forecast, memory, classify, language_model or FILE.py:Class"},
+            {"came": '"translate"', "wanted": "forecast, memory, classify, language_model, video or FILE.py:Class"},
         ),
     ),
     (

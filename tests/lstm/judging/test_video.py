@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lstm.judging.video import by_item, cross_entropy, judged, ssim, step_name
+from lstm.config.video import step_name
+from lstm.judging.video import by_item, cross_entropy, judged, ssim
 
 HERE = Path(__file__).parent
 

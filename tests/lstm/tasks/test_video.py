@@ -12,9 +12,8 @@ from lstm.checkpoint import Checkpoint, dumps, loads
 from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig, faults
-from lstm.config.video import FramesFile, MovingDigits, SequenceShares, VideoData, VideoSizes
+from lstm.config.video import METRICS, FramesFile, MovingDigits, SequenceShares, VideoData, VideoSizes, step_name
 from lstm.diagnostics.probe import probe
-from lstm.judging.video import METRICS, step_name
 from lstm.records.errors import BadInput
 from lstm.records.figures import Curve, Strip
 from lstm.rivals import video as rivals
