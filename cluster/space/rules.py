@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from cluster.config import AnyDimension, CategoricalDimension, IntDimension, SearchConfig
 from cluster.space.suggest import Settings, Space, active, ends_of, filled, listed, same
 from lstm.config import trial as lstm_config
-from lstm.config.model import ModelConfig
+from lstm.config.model import FLAT, ModelConfig
 from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
+from lstm.own_code import is_reference
 from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Scalar
 
@@ -176,9 +177,11 @@ def _end_fault(
 
 def acts_elsewhere(wrong: Fault, space: Space) -> bool:
     """Return whether a field that does nothing with one cell does something with another one that is searched."""
-    if wrong.code != ANOTHER_CELL or CELL not in space:
+    dimension = space.get(CELL)
+    if wrong.code != ANOTHER_CELL or not isinstance(dimension, CategoricalDimension):
         return False
-    return any(possible(cell, space[CELL]) for cell in wrong.values["cells"])
+    cells = wrong.values["cells"]
+    return any(c in cells or (is_reference(c) and cells == [*FLAT]) for c in dimension.choices)
 
 
 def _with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
