@@ -106,7 +106,7 @@ def test_a_right_space_has_no_faults():
             (
                 "search.space.model.cell.choices.1",
                 "end-not-valid",
-                {"value": "qrnn", "field": "model.cell", "why": "it must be 'rnn', 'gru' or 'lstm'"},
+                {"value": "qrnn", "field": "model.cell", "why": "it must be 'rnn', 'gru', 'lstm' or 'convlstm'"},
             ),
         ),
         (
