@@ -22,7 +22,7 @@ BRIGHTEST = 255.0  # of whole numbers of 8 bits
 MOST_CHANNELS = 64
 COLOURS = 4  # most channels of a picture
 SWAPPED = 0.8  # neighbours in the first axis that differ by less than this share of those in the second
-COMPARED = 64  # pairs of frames
+COMPARED = 32  # pairs of frames
 
 
 @dataclass(frozen=True, slots=True)

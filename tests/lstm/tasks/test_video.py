@@ -140,6 +140,7 @@ def test_a_configuration_without_these_fields_is_what_it_was():
 # --- Training
 
 
+SLOWER = ("linear", "gru", "variant")
 KINDS = {
     "convlstm": ({}, {}),
     "all of it": (
@@ -153,7 +154,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(k, marks=pytest.mark.faults) if k in SLOWER else k for k in KINDS])
 def test_training_resumes_to_the_bit_and_is_judged_as_it_was(data, kind):
     config = trial(*KINDS[kind])
     whole = [*train(config, data)]
@@ -177,7 +178,7 @@ def test_training_resumes_to_the_bit_and_is_judged_as_it_was(data, kind):
 def test_it_learns_what_moves():
     config = trial(
         {"channels": 8},
-        {"max_epochs": 25, "learning_rate": 0.02, "loss": "cross_entropy"},
+        {"max_epochs": 12, "learning_rate": 0.03, "loss": "cross_entropy"},
         digits=MovingDigits(
             number=1, canvas=8, size=4, speed=1.0, sizes=SIZES.model_copy(update={"train": 128}), seed=1
         ),
@@ -262,7 +263,7 @@ def test_examples_are_strips_beside_the_best_rival_and_errors_by_step(data):
     assert mse.series[title] == tuple(metrics[step_name("mse", step)] for step in (1, 2, 3))
 
 
-@pytest.mark.parametrize("kind", ["convlstm", "lstm"])
+@pytest.mark.parametrize("kind", [pytest.param("convlstm", marks=pytest.mark.faults), "lstm"])
 def test_a_network_is_probed(data, kind):
     found = probe(tasks.subject(checkpoint(trial(KINDS[kind][0]), data), data))
     assert 0 <= found.numbers["delay/peak"] <= 3
