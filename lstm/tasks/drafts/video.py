@@ -145,7 +145,7 @@ def _training(chosen: Choice) -> Iterator[Line | Remark]:
     if chosen.steps_per_epoch:
         why = f"batches in an epoch; a whole pass ({-(-chosen.items // BATCH):,}) would make pruning decisions rare"
         yield Line("steps_per_epoch", chosen.steps_per_epoch, why)
-    yield Line("loss", "cross_entropy", "of a pixel; learns faster than mse where most pixels are dark")
+    yield Line("loss", "mse", "or cross_entropy, of a pixel; both may be searched by a metric such as val/mse")
     yield Line("learning_rate", 2e-3, "searched below")
     yield Line("schedule", "cosine", "from the learning rate down to 0 over max_epochs")
     yield Line("seed", 1)
