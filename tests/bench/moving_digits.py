@@ -1,6 +1,6 @@
 """Does a convolution pay on moving digits? Both cells of `experiments/moving_digits.yaml`, trained on all sequences.
 
-    python tests/bench/moving_digits.py --out FILE [--home runs] [--epochs 16] [--set PATH=VALUE …]
+    python tests/bench/moving_digits.py --out FILE [--home runs] [--epochs 20] [--set PATH=VALUE …]
 
 First the spec's search, on a small share of the sequences: it gives each cell its learning rate (`--rates` does instead
 of a search). Then each cell is trained with it for as many passes over all training sequences, one after the other on
@@ -45,7 +45,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--home", default="runs")
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rates", nargs=2, type=float, metavar=("CONVLSTM", "LSTM"))
     parser.add_argument("--set", nargs="+", default=[], metavar="PATH=VALUE")
     options = parser.parse_args(given)
