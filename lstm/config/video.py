@@ -61,7 +61,7 @@ class MovingDigits(Section):
     number: int = Field(2, ge=1, le=20, description="Digits in a sequence. Where they overlap, the brighter one shows.")
     canvas: int = Field(32, ge=8, le=512, description="Height and width of a frame in pixels.")
     size: int | None = Field(
-        None, ge=4, le=512, description="Height and width of a digit in pixels. Absent: half of the canvas."
+        None, ge=4, le=512, description="Height and width of a digit in pixels. Absent: 8, as in scikit-learn."
     )
     speed: float = Field(
         2.0, ge=0, le=100, description="Pixels that a digit moves in a step; its direction is drawn at random."
@@ -77,7 +77,7 @@ class MovingDigits(Section):
     @property
     def side(self) -> int:
         """Height and width of a digit in pixels."""
-        return self.size or self.canvas // 2
+        return self.size or SIDE
 
 
 class VideoData(Data):
