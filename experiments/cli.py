@@ -356,7 +356,7 @@ def best(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def predict(**arguments: Any) -> int | None:
-    """Write predictions as CSV, continue a text, or translate."""
+    """Write predictions as CSV or frames, continue a text, or translate."""
     return _verb("predict", **arguments)
 
 

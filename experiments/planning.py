@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.config import StorageConfig, SuccessiveHalvingPruner
 from cluster.order import Order
+from cluster.space import suggest
 from cluster.study.database import file_of
 from cluster.study.moved import folder_of
 from dashboards.tracking.runs import missing_file, without_password
@@ -79,6 +80,7 @@ def make(spec: Spec, home: Home, *, to_look: bool = False, load: "Callable[..., 
         series = load(experiment.widest, spec.location, experiment.reach)
     except BadInput as error:
         raise BadInput(*map(spec.placed, error.faults)) from None
+    _check_fit(spec, series)
     notes = tuple(map(spec.document.hidden, where.notes))
     order = _order(spec, home, where)
     return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)
@@ -106,6 +108,15 @@ def _check_cells(spec: Spec) -> None:
             faults += [replace(each, path=".".join(map(str, at))) for each in error.faults]
     if faults:
         raise spec.document.refuse(faults)
+
+
+def _check_fit(spec: Spec, series: "Dataset") -> None:
+    """Check that the networks fit the data. Raises BadInput."""
+    base, search = spec.experiment.base, spec.experiment.search
+    task = tasks.of(base)
+    configs = suggest.variants(base, search.space if search else {}, task.fitted)
+    if wrong := [spec.placed(each) for config in configs for each in task.unfit(config, series)]:
+        raise BadInput(*dict.fromkeys(wrong))
 
 
 def _own_code(plan: Plan) -> list[Note]:
@@ -219,7 +230,6 @@ def estimate(plan: Plan) -> dict[str, Any]:
 
     Times are in seconds, memory in MB (10^6 bytes). Lists have the smallest and the largest trial.
     """
-    from cluster.space import suggest
     from lstm.device import claim
     from lstm.tasks.registry import parameter_count, unshared_parameter_count
     from lstm.training.estimates import memory_bytes, seconds, to_confirm
@@ -335,8 +345,6 @@ def _earlier_loss(plan: Plan) -> list[Note]:
 
 def _ends(order: Order, path: str) -> list[Any]:
     """Return the ends, or the choices, of a searched field."""
-    from cluster.space import suggest
-
     searched = order.search.space.get(path) if order.search else None
     return [value for _, value in suggest.ends_of(searched)] if searched else []
 

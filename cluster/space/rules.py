@@ -14,10 +14,13 @@ from lstm.config import trial as lstm_config
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data, Section
 from lstm.config.training import TrainingConfig
+from lstm.own_code import is_reference
 from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Scalar
 
 LARGEST = 2**53  # no field takes larger whole numbers, and JSON may round them
+
+CELL, ANOTHER_CELL = "model.cell", "field-of-another-cell"  # a field, and the fault of fields that it leaves idle
 
 # The sections whose fields may all be searched, in addition to some of those of the task's data.
 SECTIONS: Mapping[str, type[Section]] = {"model": ModelConfig, "training": TrainingConfig}
@@ -37,7 +40,7 @@ def faults(search: SearchConfig, base: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _cycle_faults(search.space)
     yield from _dropout_faults(search.space)
     if data := base.get("data"):
-        yield from _unit_faults(search, data)
+        yield from _unit_faults(search, data, base.get("training"))
     if search.first and search.sampler.type == "grid":
         yield fault("first-and-grid", "search.first")
     yield from _first_counts(search)
@@ -79,14 +82,15 @@ def searchable(data: Data | None) -> dict[str, tuple[str, ...]]:
     return {"data": data.searchable if data else (), **own}
 
 
-def _unit_faults(search: SearchConfig, data: Data) -> Iterator[Fault]:
-    """Yield a fault for each searched field that changes the unit of the search's metric."""
-    if search.metric.removeprefix("val/") in data.same_for_all:
-        return
-    for path in search.space:
-        if path in data.changes_unit:
-            metrics = [f"val/{name}" for name in data.same_for_all]
+def _unit_faults(search: SearchConfig, data: Data, training: TrainingConfig | None) -> Iterator[Fault]:
+    """Yield the faults of values that are compared between trials although a searched field changes their unit."""
+    changing = [path for path in search.space if path in data.changes_unit]
+    if not data.is_same_for_all(search.metric.removeprefix("val/")):
+        metrics = [f"val/{name}" for name in data.same_for_all]
+        for path in changing:
             yield fault("unit-searched", f"search.space.{path}", metric=search.metric, metrics=metrics)
+    if changing and training and training.target_loss is not None:
+        yield fault("target-of-several-units", "training.target_loss", fields=changing)
 
 
 def _range_faults(at: str, dimension: AnyDimension) -> Iterator[Fault]:
@@ -158,7 +162,7 @@ def _end_faults(at: str, path: str, space: Space, base: Mapping[str, Any]) -> It
         return
     before = set(lstm_config.faults(base.get("data"), base.get("model"), base.get("training")))
     for name, value in ends_of(space[path]):
-        told = (_end_fault(path, value, base, fixed, before) for fixed in _conditions(space[path]))
+        told = (_end_fault(path, value, base, fixed, before, space) for fixed in _conditions(space[path]))
         if wrong := next(filter(None, told), None):
             yield replace(wrong, path=f"{at}.{name}")
 
@@ -171,7 +175,7 @@ def _conditions(dimension: AnyDimension) -> Iterator[dict[str, Scalar]]:
 
 
 def _end_fault(
-    path: str, value: Scalar, base: Mapping[str, Any], fixed: Settings, before: Collection[Fault]
+    path: str, value: Scalar, base: Mapping[str, Any], fixed: Settings, before: Collection[Fault], space: Space
 ) -> Fault | None:
     _, field = path.split(".")
     try:
@@ -183,9 +187,19 @@ def _end_fault(
         why = own[0]["msg"].replace("Input should", "it must")
         return fault("end-not-valid", path, value=value, field=path, why=why)
     for each in lstm_config.faults(trial.get("data"), trial.get("model"), trial.get("training")):
-        if each not in before:
+        if each not in before and (each.path == path or not acts_elsewhere(each, space)):
             return fault("end-breaks-a-rule", path, value=value, field=each.path, why=each.text, how=each.mend)
     return None
+
+
+def acts_elsewhere(wrong: Fault, space: Space) -> bool:
+    """Return whether a field that does nothing with one cell does something with another one that is searched."""
+    dimension = space.get(CELL)
+    if wrong.code != ANOTHER_CELL or not isinstance(dimension, CategoricalDimension):
+        return False
+    cells = wrong.values["cells"]
+    own = "lstm" in cells  # your own cells use the fields that those of torch.nn use
+    return any(choice in cells or (own and is_reference(choice)) for choice in dimension.choices)
 
 
 def _with(base: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

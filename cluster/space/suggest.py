@@ -1,8 +1,9 @@
 """The space that a sweep searches: the order of its parameters, drawing, resolving, its ends. Faults: `rules.py`."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import product
 from typing import Any, Protocol
 
 from cluster.config import AnyDimension, CategoricalDimension, FloatDimension, IntDimension
@@ -173,6 +174,23 @@ def value_at(dimension: AnyDimension, index: int) -> Scalar:
     if isinstance(dimension, IntDimension):
         return dimension.low + index * (dimension.step or 1)
     return float(Decimal(str(dimension.low)) + index * Decimal(str(dimension.step)))  # 0.1 + 2 * 0.1 is 0.3
+
+
+def variants(base: TrialConfig, space: Space, paths: Collection[str]) -> Iterator[TrialConfig]:
+    """Yield the base, and the base with each combination of all values of some fields, as far as they are searched.
+
+    The fields are whole numbers or have choices.
+    """
+    yield base
+    searched = [path for path in paths if path in space]
+    for values in product(*(_every(space[path]) for path in searched)) if searched else ():
+        yield resolve(base, dict(zip(searched, values, strict=True)))
+
+
+def _every(dimension: AnyDimension) -> Sequence[Scalar]:
+    if isinstance(dimension, CategoricalDimension):
+        return dimension.choices
+    return range(int(dimension.low), int(dimension.high) + 1, int(dimension.step or 1))
 
 
 def ends_of(dimension: AnyDimension) -> list[tuple[str, Scalar]]:

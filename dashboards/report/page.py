@@ -1,5 +1,6 @@
 """The report: one HTML file that shows what a sweep found, readable without a server or a network."""
 
+import base64
 import html
 import math
 from collections import Counter
@@ -9,10 +10,11 @@ from itertools import count
 
 import plotly.graph_objects as go
 
-from dashboards.report import answers, axes, figures, glossary, markup
+from dashboards.report import answers, axes, figures, glossary, markup, strips
 from dashboards.report.markup import cell
 from lstm.records import looks
-from lstm.records.figures import Beside, Example, Forecast, Passage, Picture
+from lstm.records.figures import Beside, Example, Forecast, Passage, Picture, Strip
+from lstm.records.objective import whole
 from lstm.records.sweep import BASE, Sweep
 from lstm.records.trial import Trial, counted
 from lstm.tasks import registry as tasks
@@ -92,7 +94,7 @@ def _examples(sweep: Sweep, examples: Sequence[Example], draw: Callable[[go.Figu
     ]
     if pictured := [each for each in examples if not isinstance(each, Forecast | Passage | Beside)]:
         note = "The best trial's output on test data, which it has never seen."
-        drawn = "".join(_drawn(each, draw) for each in pictured)
+        drawn = "".join(_strip(each) if isinstance(each, Strip) else _drawn(each, draw) for each in pictured)
         sections.append(markup.section("The best trial on test data", note, drawn))
     if forecasts := [each for each in examples if isinstance(each, Forecast)]:
         drawn = "".join(draw(figures.forecast(each)) for each in forecasts[:_FORECASTS])
@@ -122,6 +124,14 @@ def _embed(figure: go.Figure, name: str) -> str:
 def _passage(shown: Passage) -> str:
     prompt, text = html.escape(shown.prompt), html.escape(shown.text)
     return markup.section(shown.title, shown.note, f'<pre class="text"><i>{prompt}</i><b>{text}</b></pre>')
+
+
+def _strip(shown: Strip) -> str:
+    title, note = html.escape(shown.title), html.escape(shown.note)
+    source = base64.b64encode(strips.png(shown)).decode()
+    rows = html.escape(f"{shown.title}: {', '.join(shown.rows)}")
+    picture = f'<img class="strip" alt="{rows}" src="data:image/png;base64,{source}">'
+    return f'<h3>{title}</h3><p class="note">{note}</p><div class="scroll">{picture}</div>'
 
 
 def _head(
@@ -199,12 +209,13 @@ def _comparison(sweep: Sweep, metrics: Mapping[str, float]) -> str:
     if not pairs:
         return ""
     rows = []
-    for name, (ours, naive) in pairs.items():
+    for name in whole(tuple(pairs)):
+        ours, naive = pairs[name]
         change = _against(ours, naive)
         base = [cell(metrics[f"{BASE}test/{name}"])] if f"{BASE}test/{name}" in metrics else []
         rows.append([name, cell(ours), *base, cell(naive), markup.NONE if change == "compared with" else change])
     record = tasks.record_in(sweep)
-    higher = " and ".join(name for name in pairs if record.metric(name).direction == "maximize")
+    higher = " and ".join(name for name in whole(tuple(pairs)) if record.metric(name).direction == "maximize")
     note = f"Lower is better{f', except for {higher}' if higher else ''}. "
     note += record.baseline_note
     own = ["base"] if any(name.startswith(f"{BASE}test/") for name in metrics) else []

@@ -1,5 +1,7 @@
 """Predicts with a sweep's networks and rivals: forecasts or classes for new data, or a continued text."""
 
+import csv
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,22 +15,23 @@ from experiments.own_code import CodeFile
 from experiments.spec.yaml_document import Document
 from experiments.trials import winning
 from lstm.config.trial import TrialConfig
+from lstm.data.frames import arrays
 from lstm.messages.message import Say, note
 from lstm.own_code import file_of, is_reference
 from lstm.records.errors import BadInput, refused
-from lstm.records.figures import Passage, TranslatedLines
+from lstm.records.figures import ForecastFrames, Passage, Predicted, TranslatedLines
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
 from lstm.tasks import registry as tasks
 
 if TYPE_CHECKING:
+    import numpy as np
     from pandas import DataFrame
 
     from lstm.checkpoint import Checkpoint
 
-Forecast = dict[str, list[Any]] | Passage | TranslatedLines
 SHOWN = 20  # the most trials with checkpoints that an error lists
-Maker = Callable[[str | None, Path], Forecast]  # takes a file's path, and the folder where a relative path starts
+Maker = Callable[[str | None, Path], Predicted]  # takes a file's path, and the folder where a relative path starts
 
 
 def choose(sweep: Sweep, number: int | None, model: str | None = None) -> Trial:
@@ -92,7 +95,7 @@ def row(trials: Sequence[Trial]) -> dict[str, Any]:
     return {"trial": trials[0].number, **(more if trials[0].is_refit else {})}
 
 
-def own(maker: Maker, path: str | None, folder: Path, document: Document) -> Forecast:
+def own(maker: Maker, path: str | None, folder: Path, document: Document) -> Predicted:
     """Return the prediction for the spec's own data. Errors hide a path that comes from the environment."""
     try:
         return maker(path, folder)
@@ -211,10 +214,10 @@ def time_of(trial: Trial) -> str:
 
 @contextmanager
 def as_file(data: Any, time: str) -> Iterator[str]:
-    """Yield the path of a file with the data. Errors do not name a file that is written here for a table.
+    """Yield the path of a file with the data. Errors do not name a file that is written here for a table or an array.
 
     Args:
-        data: A pandas table, or the path of a file.
+        data: A pandas table, an array of frames, or the path of a file.
         time: The column of times, which may be the table's index; "" if there is none.
 
     Raises:
@@ -222,6 +225,11 @@ def as_file(data: Any, time: str) -> Iterator[str]:
     """
     if isinstance(data, str | os.PathLike):
         yield os.fspath(data)
+        return
+    if hasattr(data, "__array_interface__"):
+        with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as folder, _unnamed(path := f"{folder}/data.npy"):
+            arrays.write(Path(path), data)
+            yield path
         return
     if time and time not in data.columns and data.index.name in (None, time):
         data = data.reset_index(names=time)
@@ -231,11 +239,18 @@ def as_file(data: Any, time: str) -> Iterator[str]:
             data.to_parquet(path, index=False)
         except (ValueError, TypeError) as error:  # includes pyarrow's errors
             raise refused("table-not-kept", "data", why=str(error)) from error
-        try:
+        with _unnamed(path):
             yield path
-        except BadInput as error:
-            told = (each.changed(lambda text: text.replace(path, "data")) for each in error.faults)
-            raise BadInput(*told) from error
+
+
+@contextmanager
+def _unnamed(path: str) -> Iterator[None]:
+    """Let errors say `data` instead of a file's path."""
+    try:
+        yield
+    except BadInput as error:
+        told = (each.changed(lambda text: text.replace(path, "data")) for each in error.faults)
+        raise BadInput(*told) from error
 
 
 def for_python(
@@ -247,13 +262,13 @@ def for_python(
     options: Mapping[str, Any],
     say: Say,
     code: CodeFile,
-) -> "DataFrame | str":
-    """Return a prediction as Python gives it: a table, or a text.
+) -> "DataFrame | np.ndarray | str":
+    """Return a prediction as Python gives it: a table, an array of frames, or a text.
 
     Args:
         found: Where the sweep is kept.
         sweep: The sweep.
-        data: A pandas table, or the path of a file; None for the spec's own data.
+        data: A pandas table, an array of frames, or the path of a file; None for the spec's own data.
         number: The number of a trial; None for the refit asked for last, or else the best trial.
         model: The name of a rival, instead of a trial.
         options: The options of single tasks that were given.
@@ -275,6 +290,85 @@ def for_python(
         else:
             with as_file(data, time) as path:
                 made = maker(path, Path())
-    if isinstance(made, Passage):
-        return made.text
-    return frames.of_forecast(made.columns if isinstance(made, TranslatedLines) else made, time)
+    if isinstance(made, ForecastFrames):
+        return made.values
+    return made.text if isinstance(made, Passage) else frames.of_forecast(columns_of(made), time)
+
+
+# --- The file
+
+
+def _check_file(output: str, sources: Sequence[str | Path], *, force: bool) -> None:
+    """Check that the output may be written; raise BadInput if not."""
+    place, folder = f"--output {output}", Path(output).absolute().parent
+    if not folder.is_dir():
+        raise refused("output-folder-missing", at=place, folder=str(folder), flag="--output")
+    if Path(output).is_dir():
+        raise refused("output-is-folder", at=place, meant=None)
+    if Path(output).is_file() and not force:
+        raise refused("output-exists", at=place, flag="--output")
+    if any(Path(output).resolve() == Path(source).resolve() for source in sources):
+        raise refused("output-is-input", at=place)
+
+
+def check_output(output: str | None, sources: Sequence[str | Path], ending: str, *, force: bool) -> None:
+    """Check that a prediction's file may be written: it has the task's ending, if there is one, and a folder.
+
+    Args:
+        output: The file; "-" or None for the screen.
+        sources: The files that are predicted from, which are never written over.
+        ending: The ending that the task's files have; "" if any will do.
+        force: Whether a file that is there may be written over.
+
+    Raises:
+        BadInput: it may not.
+    """
+    if ending and output in (None, "-"):
+        raise refused("frames-on-the-screen", at="--output")
+    if output:
+        _check_file(output, sources, force=force)
+    if output and ending:
+        if Path(output).suffix.lower() != ending:
+            raise refused("output-not-npy", at=f"--output {output}", meant=str(Path(output).with_suffix(ending)))
+        _check_file(picture_of(output), sources, force=force)
+
+
+def picture_of(output: str) -> str:
+    """Return the name of the picture beside a file of frames."""
+    return str(Path(output).with_suffix(".png"))
+
+
+def columns_of(made: dict[str, list[Any]] | TranslatedLines) -> dict[str, list[Any]]:
+    """Return the columns of a prediction that is a table."""
+    return made.columns if isinstance(made, TranslatedLines) else made
+
+
+def text_of(made: dict[str, list[Any]] | Passage | TranslatedLines) -> str:
+    """Return a text, the lines of a translation, or columns as CSV."""
+    return f"{made.text}\n" if isinstance(made, Passage | TranslatedLines) else _csv(made)
+
+
+def write(output: str, made: Predicted) -> None:
+    """Write a prediction; frames with a picture of some of them beside the file.
+
+    Raises:
+        BadInput: the file can't be written.
+    """
+    from dashboards.report import strips
+
+    try:
+        if isinstance(made, ForecastFrames):
+            arrays.write(Path(output), made.values)
+            Path(picture_of(output)).write_bytes(strips.png(made.strip))
+        else:
+            Path(output).write_text(text_of(made), encoding="utf-8")
+    except OSError as error:
+        raise refused("output-not-written", at=f"--output {output}", why=error.strerror, flag="--output") from None
+
+
+def _csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()

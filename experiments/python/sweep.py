@@ -19,6 +19,7 @@ from lstm.records import sweep as records
 from lstm.records.objective import Direction
 
 if TYPE_CHECKING:
+    import numpy as np
     from pandas import DataFrame
 
     from experiments.operations.running import Ready
@@ -204,7 +205,7 @@ class Sweep:
 
     def predict(
         self,
-        data: "DataFrame | str | os.PathLike[str] | None" = None,
+        data: "DataFrame | np.ndarray | str | os.PathLike[str] | None" = None,
         *,
         trial: int | None = None,
         model: str | None = None,
@@ -212,7 +213,7 @@ class Sweep:
         temperature: float | None = None,
         seed: int | None = None,
         code: CodeFile = None,
-    ) -> "DataFrame | str":
+    ) -> "DataFrame | np.ndarray | str":
         """Forecast what follows the data, predict the answer for each sequence, continue a text, or translate lines.
 
         The columns of a forecast are the time (`step` if the spec names no time) and the targets, by their names. Those
@@ -221,7 +222,7 @@ class Sweep:
         least the rows of the look-back.
 
         Args:
-            data: A table, or the path of a file. Default: the spec's own data.
+            data: A table, an array of frames, or the path of a file. Default: the spec's own data.
             trial: The number of a trial. Default: the refit asked for last, or else the best trial.
             model: A rival of the network, such as ridge, instead of a trial.
             steps: For a text: the number of symbols to write.
@@ -230,7 +231,8 @@ class Sweep:
             code: The path of the one file of your own code, if it is not where the spec says.
 
         Returns:
-            A table with a row for each step or sequence; for a text a string.
+            A table with a row for each step or sequence; for a text a string; for frames an array (sequence, time,
+            height, width), with a last axis of channels if the data have one.
 
         Raises:
             SpecError: the data do not fit, or there is no such trial or rival.

@@ -55,7 +55,7 @@ class Spec:
         if fault.code == "column-not-in-file" and (path := self._naming(fault.values["column"])):
             fault = replace(fault, path=path, place=self.document.where(path), within=fault.place)
         fault = self.document.hidden(fault)
-        is_ours = not fault.place and fault.path.partition(".")[0] in ("data", "storage", "tracking")
+        is_ours = not fault.place and fault.path.partition(".")[0] in ("data", "model", "storage", "tracking")
         return replace(fault, place=self.document.where(fault.path)) if is_ours else fault
 
     def _naming(self, column: str) -> str:

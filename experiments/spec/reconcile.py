@@ -21,9 +21,9 @@ from lstm.records.errors import Fault
 # What is left out, by the path of the fault.
 OPTIONAL: Mapping[str, str] = {
     **{f"model.{name}": f"model.{name}" for name in ("bidirectional", "dropout", "forget_bias", "normalization")},
-    **{f"model.{name}": f"model.{name}" for name in ("residual", "variant")},
-    **{f"training.{name}": f"training.{name}" for name in ("input_noise", "momentum", "patience", "schedule_gamma")},
-    **{f"training.{name}": f"training.{name}" for name in ("schedule_patience", "warmup_steps")},
+    **{f"model.{name}": f"model.{name}" for name in ("patch", "residual", "variant")},
+    **{f"training.{name}": f"training.{name}" for name in ("input_noise", "loss", "momentum", "patience")},
+    **{f"training.{name}": f"training.{name}" for name in ("schedule_gamma", "schedule_patience", "warmup_steps")},
     **{f"data.{name}": f"data.{name}" for name in ("calendar", "horizon", "memorize", "step", "symbols", "tau")},
     **{f"search.pruner.{name}": "search.pruner" for name in ("min_early_stopping_rate", "min_resource")},
     **{f"search.pruner.{name}": "search.pruner" for name in ("n_warmup_steps", "patience", "type")},

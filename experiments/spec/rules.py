@@ -55,7 +55,8 @@ def is_text(path: str) -> bool:
 def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
     """Yield the faults of all rules across sections, for the sections that are valid by themselves."""
     data, model, training = (parts.get(name) for name in ("data", "model", "training"))
-    yield from lstm_config.faults(data, model, training)
+    space = search.space if (search := parts.get("search")) else {}
+    yield from (f for f in lstm_config.faults(data, model, training) if not rules.acts_elsewhere(f, space))
     if (name := parts.get("name")) and is_reserved(name):
         yield fault("name-reserved", "name", name=name)
     if name and name.endswith((".yaml", ".yml", ".json")):

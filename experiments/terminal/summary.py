@@ -9,6 +9,7 @@ from rich.table import Table
 from experiments.terminal.formats import console, extension_line, goodput_line, refit_line, settings, state_counts
 from experiments.terminal.live import BASE_SETTINGS
 from lstm.records.confirmation import IN_WORDS
+from lstm.records.objective import whole
 from lstm.records.trial import counted, epochs_named
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _show_confirmation(document: Mapping[str, Any], screen: "Console") -> None:
 def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
     """Print the metrics on the test part: of the best trial, the base and the baseline."""
     best, base = document["best"], (document.get("base") or {}).get("metrics")
-    names = [key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")]
+    names = whole([key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")])
     if not names:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

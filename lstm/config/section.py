@@ -58,7 +58,8 @@ class Section(BaseModel):
 class Location(Section):
     """The paths of a task's data; each field is a path, or None. They are no part of a trial's configuration.
 
-    In a spec they are in the section `data`. A task with generated data has no field here.
+    In a spec they are in the section `data`. A task with generated data has no field here; a path is None if the data
+    of this spec are generated.
     """
 
     def within(self, folder: Path) -> Self:
@@ -81,6 +82,14 @@ class Data(Section):
     ] = {}  # classes of the sections model and training; built-in tasks only
     changes_unit: ClassVar[tuple[str, ...]] = ()  # fields, by path, that change the unit of the loss
     same_for_all: ClassVar[tuple[str, ...]] = ()  # metrics that stay comparable if such a field is searched
+
+    @classmethod
+    def is_same_for_all(cls, metric: str) -> bool:
+        """Return whether a metric stays comparable if a field that changes the loss's unit is searched.
+
+        A part of a metric, such as `mse/step_3`, has the unit of the whole.
+        """
+        return metric in cls.same_for_all or metric.rpartition("/")[0] in cls.same_for_all
 
     @model_serializer(mode="wrap")
     def _as_earlier_versions(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

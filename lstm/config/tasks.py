@@ -12,10 +12,11 @@ from lstm.config.language_model import TextData, TextFile
 from lstm.config.memory import MemoryData
 from lstm.config.section import Data, Location
 from lstm.config.translate import PairFiles, TranslateData
+from lstm.config.video import FramesFile, VideoData
 from lstm.own_code import REFERENCE, find, is_known, is_reference
 
 Task = (
-    Literal["forecast", "memory", "classify", "language_model", "translate"]
+    Literal["forecast", "memory", "classify", "language_model", "translate", "video"]
     | Annotated[str, Field(pattern=REFERENCE, description="FILE.py:Class")]
 )
 
@@ -26,6 +27,7 @@ SECTIONS: Mapping[str, tuple[type[Data], type[Location]]] = {
     "classify": (ClassifyData, SequencesFile),
     "language_model": (TextData, TextFile),
     "translate": (TranslateData, PairFiles),
+    "video": (VideoData, FramesFile),
 }
 
 

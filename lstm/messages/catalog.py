@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lstm.messages import cluster, findings, notes, search, spec, stores, tables, verbs
 from lstm.messages.entry import Entry
-from lstm.messages.tasks import asked, own_code, pairs, sequences, texts, warm
+from lstm.messages.tasks import asked, own_code, pairs, sequences, texts, video, warm
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Fields of a spec": spec.FIELDS,
@@ -13,6 +13,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Tables": {**tables.TABLES, **spec.DRAFTS, **sequences.SEQUENCES},
     "Texts": texts.TEXTS,
     "Pairs of sentences": {**pairs.FIELDS, **pairs.PAIRS},
+    "Frames": video.FRAMES,
     "Your own code": own_code.OWN_CODE,
     "Tasks and predictions": asked.TASKS,
     "Checkpoints and files": stores.CHECKPOINTS,
@@ -25,6 +26,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
 }
 NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About the data": notes.DATA,
+    "About frames": video.NOTES,
     "About the spec": notes.SPEC,
     "About a run": notes.RUN,
     "About what was kept": notes.KEPT,

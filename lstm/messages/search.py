@@ -159,6 +159,16 @@ _METHODS = {
         "make it smaller, or use {who}: {{type: {other}}}",
         {"startup": 20, "trials": 16, "who": "sampler", "other": "random"},
     ),
+    "unit-searched": Entry(
+        "changes the unit of {metric}, so trials could not be compared by it",
+        "take a search.metric that is the same for all, one of {metrics}; or leave the field out of the space",
+        {"metric": "val/loss", "metrics": ["val/character_nats", "val/bleu"]},
+    ),
+    "target-of-several-units": Entry(
+        "is a value of val/loss, which has another unit in each trial: the search changes {fields}",
+        "leave it out, or leave {fields} out of the search",
+        {"fields": ["training.loss"]},
+    ),
     "unknown-metric": Entry(
         "is {metric!q}{near:?, did you mean *?}",
         "use one of {allowed}",

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +107,26 @@ class TranslatedLines:
         }
 
 
-Example = Forecast | Passage | Beside | Picture  # an example of a network's answers to new data
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Frames beside each other in time, in rows under each other: past, truth, forecasts."""
+
+    title: str
+    note: str  # what the strip shows, in plain words
+    rows: Mapping[str, tuple[bytes, ...]]  # by name the frames in time, each (height, width, channel) of 8 bits
+    height: int
+    width: int
+    channels: int  # 1 is grey, 3 are red, green and blue
+
+
+@dataclass(frozen=True)
+class ForecastFrames:
+    """Forecast frames, and a strip of some of them to look at."""
+
+    values: "np.ndarray"  # (sequence, time, height, width, channel), without the channel if the input had none
+    strip: Strip
+
+
+# What `sweep predict` makes: columns, a text, lines beside their sources, or frames.
+Predicted = dict[str, list[Any]] | Passage | TranslatedLines | ForecastFrames
+Example = Forecast | Passage | Beside | Strip | Picture  # an example of a network's answers to new data

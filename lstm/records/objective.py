@@ -1,7 +1,7 @@
 """Metrics and objectives, comparisons of their values, and what a study keeps of a task: its metrics and words."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -45,6 +45,11 @@ class Metric(NamedTuple):
     def scale(self) -> tuple[Direction, float]:
         """Which way is better, and how many points a value of 1 is."""
         return self.direction, self.points
+
+
+def whole(names: Sequence[str]) -> list[str]:
+    """Return the names of metrics without those of a part of another one, such as `mse/step_3` beside `mse`."""
+    return [name for name in names if name.rpartition("/")[0] not in names]
 
 
 class Objective(NamedTuple):

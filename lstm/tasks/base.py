@@ -6,7 +6,7 @@ without them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -18,8 +18,8 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Before, Dataset, Facts, Part, Warm, Whole
 from lstm.messages.message import Note
 from lstm.records.epoch import Judged
-from lstm.records.errors import nearest, refused
-from lstm.records.figures import Example, Passage, TranslatedLines
+from lstm.records.errors import Fault, nearest, refused
+from lstm.records.figures import Example, Predicted
 from lstm.records.objective import Metric, TaskRecord
 from lstm.tasks.drafts.draft import Draft, Recognition
 
@@ -91,6 +91,8 @@ class Task(ABC, Generic[D, F]):
     predicted: ClassVar[str] = "steps"  # the unit of a prediction's rows
     prediction: ClassVar[str] = "Predict on new data"  # what `sweep predict` does, at most 22 characters
     output: ClassVar[str] = ""  # options of `sweep predict` that the last screen of `sweep run` names
+    fitted: ClassVar[tuple[str, ...]] = ()  # the fields that `unfit` checks: whole numbers, or with choices
+    ending: ClassVar[str] = ""  # of the file that `sweep predict` writes; "": any, and the screen will do
     wishes: ClassVar[tuple[str, ...]] = ()  # flags of `sweep new` that the task's draft follows: target, horizon
     options: ClassVar[tuple[str, ...]] = ()  # names of the options of `sweep predict` that `predict` accepts
     baseline: ClassVar[str] = ""  # the name of the baseline of every result; "" if there is none
@@ -232,6 +234,13 @@ class Task(ABC, Generic[D, F]):
 
     # --- The network
 
+    def unfit(self, config: TrialConfig, data: D, /) -> Iterator[Fault]:
+        """Yield the faults of a configuration that can't be seen without its data.
+
+        It is asked for the base, and for all values of the fields in `fitted` that a search has.
+        """
+        yield from ()
+
     @abstractmethod
     def network(self, config: TrialConfig, facts: F, /) -> "nn.Module":
         """Build the network, with the recurrent part as `cell`. torch's generator draws the weights."""
@@ -239,6 +248,14 @@ class Task(ABC, Generic[D, F]):
     @abstractmethod
     def span(self, config: TrialConfig, facts: F, /) -> int:
         """Return the number of steps that the network is unrolled over."""
+
+    def repeats(self, config: TrialConfig, facts: F, /) -> Mapping[str, int]:
+        """Return the recurrent parts of the network by name, and how often a sequence runs each of them."""
+        return {"cell": self.span(config, facts)}
+
+    def state_numbers(self, config: TrialConfig, facts: F, /) -> int:
+        """Return the numbers of one layer's hidden state at one step of a sequence."""
+        return (1 + config.model.bidirectional) * config.model.hidden_size
 
     def start(self, network: "nn.Module", data: D, config: TrialConfig, /) -> None:
         """Set the weights that are computed and not drawn, before the first epoch. The default sets none."""
@@ -288,8 +305,8 @@ class Task(ABC, Generic[D, F]):
     @abstractmethod
     def predict(
         self, network: "nn.Module", config: TrialConfig, facts: F, path: str | None, folder: Path, **options: Any
-    ) -> dict[str, list[Any]] | Passage | TranslatedLines:
-        """Return the network's prediction for a file, or without one for the task's data: columns, a text, or lines.
+    ) -> Predicted:
+        """Return the network's prediction for a file, or without one for the task's own data.
 
         Raises:
             BadInput: the file is wrong.
@@ -303,7 +320,7 @@ class Task(ABC, Generic[D, F]):
         path: str | None,
         folder: Path,
         **options: Any,
-    ) -> dict[str, list[Any]] | Passage | TranslatedLines:
+    ) -> Predicted:
         """Return the prediction of several networks by their mean, as `predict` returns that of one.
 
         Raises what `predict` raises.

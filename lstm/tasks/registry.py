@@ -18,7 +18,7 @@ from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
 from lstm.records.events import DIGITS, DataPart
-from lstm.records.figures import Example, Passage, TranslatedLines
+from lstm.records.figures import Example, Predicted
 from lstm.records.objective import RECORD, Direction, TaskRecord
 from lstm.records.sweep import Sweep
 from lstm.tasks.base import Task
@@ -28,6 +28,7 @@ from lstm.tasks.forecast import Forecast
 from lstm.tasks.language_model import LanguageModel
 from lstm.tasks.memory import Memory
 from lstm.tasks.translate import Translate
+from lstm.tasks.video import Video
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,6 +44,7 @@ TASKS: Mapping[str, Task[Any, Any]] = {
     "classify": Classify(),
     "language_model": LanguageModel(),
     "translate": Translate(),
+    "video": Video(),
 }
 
 # MLflow's words for what data are used for.
@@ -234,8 +236,8 @@ def subject(checkpoint: "Checkpoint", data: Dataset) -> "Subject":
 
 def predict(
     checkpoint: "Checkpoint", path: str | None, folder: Path, *others: "Checkpoint", **options: Any
-) -> dict[str, list[Any]] | Passage | TranslatedLines:
-    """Return the best epoch's prediction for a file, or without one for the task's data: columns, a text, or lines.
+) -> Predicted:
+    """Return the best epoch's prediction for a file, or without one for the task's own data.
 
     With other checkpoints, of the same setting and data from other seeds, it is that of all together, by their mean.
 
@@ -282,5 +284,7 @@ def unshared_parameter_count(config: TrialConfig, data: Dataset) -> int:
     task, data = of(config), as_read(config, data)
     facts = task.facts(data)
     with torch.device("meta"):
-        recurrent = sum(p.numel() for p in task.network(config, facts).get_submodule("cell").parameters())
-    return parameter_count(config, data) + recurrent * (task.span(config, facts) - 1)
+        network = task.network(config, facts)
+    repeats = task.repeats(config, facts).items()
+    more = sum(p.numel() * (times - 1) for name, times in repeats for p in network.get_submodule(name).parameters())
+    return sum(p.numel() for p in network.parameters()) + more

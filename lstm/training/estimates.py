@@ -109,7 +109,7 @@ def memory_bytes(config: TrialConfig, data: Dataset) -> int:
     feed = task.feed(data, config, "cpu")
     batch = min(config.training.batch_size, feed.items)
     layer, once, judged = _kept(model)
-    units = (1 + model.bidirectional) * model.hidden_size
+    units = task.state_numbers(config, task.facts(data))
     training = batch * span * (feed.step_numbers + units * (layer * model.num_layers + once))
     judging = feed.judged_steps * (feed.step_numbers + judged * units)
     # Twelve numbers for each weight: weight, gradient, Adam's two moments, the best epoch's weight, and the state to

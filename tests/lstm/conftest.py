@@ -15,10 +15,12 @@ from lstm.config.model import ModelConfig
 from lstm.config.training import TrainingConfig
 from lstm.config.translate import PairFiles, TranslateData
 from lstm.config.trial import TrialConfig
+from lstm.config.video import VideoData
 from lstm.data import classify as classify_data
 from lstm.data import language_model as language_data
 from lstm.data import memory as memory_data
 from lstm.data import translate as translate_data
+from lstm.data import video as video_data
 from lstm.data.tables import regular
 from lstm.records.errors import BadInput
 
@@ -87,6 +89,10 @@ def cases(tmp_path_factory, trial_config, series_of):
     tree = {"task": "translate", "data": dates, "model": {"hidden_size": 3}, "training": small}
     config = TrialConfig.model_validate(tree)
     found["dates"] = (translate_data.load(config.data_as(TranslateData), PairFiles()), config)
+    moving = {"digits": {"number": 1, "canvas": 8, "size": 4, "sizes": sizes.model_dump()}, "lookback": 4, "horizon": 3}
+    model = {"cell": "convlstm", "channels": 2, "kernel_size": 3}
+    config = TrialConfig.model_validate({"task": "video", "data": moving, "model": model, "training": small})
+    found["frames"] = (video_data.load(config.data_as(VideoData), None), config)
     return found
 
 

@@ -26,6 +26,7 @@ ALIKE = 0.9  # share of similar rows in a table: a broken row is reported only w
 TABLES = {".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".ipc"}
 TABLES |= {".yaml", ".yml"}  # a spec given as a table gets an error of its own
 PACKED = {".gz", ".zip", ".bz2", ".zst"}
+ARRAYS = {".npy", ".npz"}
 RECORDS = {".json", ".jsonl", ".ndjson", ".xml", ".html", ".htm", ".ipynb"}
 
 
@@ -33,7 +34,7 @@ RECORDS = {".json", ".jsonl", ".ndjson", ".xml", ".html", ".htm", ".ipynb"}
 class Form:
     """The kind of a file, by its name and its first bytes."""
 
-    kind: Literal["table", "text", "other"]
+    kind: Literal["table", "text", "array", "other"]
     what: str  # the kind in words, for a sentence such as "the file is …"
 
 
@@ -57,7 +58,7 @@ class GivenFile:
 
     @cached_property
     def form(self) -> Form:
-        """The kind of the file: a table, a text or something else."""
+        """The kind of the file: a table, a text, an array or something else."""
         if named := _by_name(self.path):
             return named
         found = _by_content(self.path)
@@ -106,6 +107,8 @@ def _by_name(path: Path) -> Form | None:
     packed = suffix in PACKED and Path(path.stem).suffix.lower() in TABLES
     if suffix in TABLES or packed:
         return Form("table", f"a table by its name, {path.suffix}")
+    if suffix in ARRAYS:
+        return Form("array", f"an array by its name, {path.suffix}")
     if suffix in content.SPREADSHEETS:
         return Form("other", f"a spreadsheet by its name, {path.suffix} (save the sheet as CSV in UTF-8)")
     if suffix in RECORDS:

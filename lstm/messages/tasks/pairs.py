@@ -60,11 +60,6 @@ FIELDS: dict[str, Entry] = {
         "use one of them{variant:?, or a variant without gate recurrence}",
         {"cell": "own.py:Cell", "variant": None},
     ),
-    "unit-searched": Entry(
-        "changes the unit of {metric}, so trials could not be compared by it",
-        "take a search.metric that is the same for all, one of {metrics}; or leave the field out of the space",
-        {"metric": "val/loss", "metrics": ["val/character_nats", "val/bleu"]},
-    ),
 }
 PAIRS: dict[str, Entry] = {
     # --- Files

@@ -1,5 +1,7 @@
 import pytest
 
+from lstm.config.forecast import ForecastData
+
 # (what stands there, what is put there, the fault: its line and field, its code, and what it names)
 WRONG = [
     ("mauna-loa-co2", "Default", ("2: name", "name-reserved", {"name": "Default"})),
@@ -200,3 +202,16 @@ def test_conditions_need_a_sampler_that_knows_them(spec, refused, right, sampler
 
 def test_a_startup_that_was_not_written_is_no_fault(spec):
     spec("n_trials: 32", "n_trials: 2")
+
+
+def test_what_changes_a_metrics_unit_is_searched_by_a_metric_that_all_trials_share(refused, spec, right, monkeypatch):
+    monkeypatch.setattr(ForecastData, "changes_unit", ("training.optimizer",))
+    monkeypatch.setattr(ForecastData, "same_for_all", ("mae", "mase"))
+    change = (right.space, "    training.optimizer: {type: categorical, choices: [adam, sgd]}\n")
+    target = ("learning_rate: 1e-3", "learning_rate: 1e-3, target_loss: 0.1")
+    named = {"metric": "val/loss", "metrics": ["val/mae", "val/mase"]}
+    assert refused(*change, *target) == [
+        ("12: training.target_loss", "target-of-several-units", {"fields": ["training.optimizer"]}),
+        ("21: search.space.training.optimizer", "unit-searched", named),
+    ]
+    spec(*change, "metric: val/loss", "metric: val/mae")

@@ -140,7 +140,7 @@ WRONG = [
             "wrong-type",
             {
                 "came": '"caption"',
-                "wanted": "forecast, memory, classify, language_model, translate or FILE.py:Class",
+                "wanted": "forecast, memory, classify, language_model, translate, video or FILE.py:Class",
             },
         ),
     ),

@@ -10,7 +10,7 @@ from lstm.records.errors import BadInput
 from lstm.tasks import registry as tasks
 from lstm.training.evolution import Evolution, centred_ranks, gradient
 
-CASES = ("forecast", "adding", "copy", "mackey_glass", "classify", "characters")
+CASES = ("forecast", "adding", "copy", "mackey_glass", "classify", "characters", "frames")
 
 
 def noise(size):
