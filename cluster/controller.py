@@ -90,28 +90,28 @@ class TrialController:
         self.stop, self._insist = stop, patience
         self._study = study
         self.order, self._limit, self._record = dict(order), limit, record
-        self._live: dict[str, Attempt] = {}
+        self.live: dict[str, Attempt] = {}
         self._beside_search = beside
-        self._queue = TrialQueue(study, patience, beside=beside)
+        self.queue = TrialQueue(study, patience, beside=beside)
         stored: dict[str, Any] = {
             "insist": patience,
             "record": record,
             "keeps": max(keep or 1, study.search.leaders if study.search else 1),
         }
-        self._saved = TrialCheckpoints(
+        self.saved = TrialCheckpoints(
             study, checkpoints, studies=order["studies"], keep_best=keep is not None, **stored
         )
-        self._beginnings = Beginnings(study, self._saved, patience)
+        self._beginnings = Beginnings(study, self.saved, patience)
         self._unborn: Counter[int] = Counter()  # attempts at each trial since any worker last started
         self._raised: Counter[int] = Counter()  # attempts at each trial with a worker that raised at its start
         self._out_of_memory: Counter[int] = Counter()  # attempts at each trial that were lost to memory
         self._stuck_since: float | None = None  # since when storage fails and no trial goes on
-        self._workers, self._beside = Workers(time.monotonic), (0, NOTHING)
+        self.workers, self._beside = Workers(time.monotonic), (0, NOTHING)
         rules = study.search.stop if study.search else StopConfig()
         rules = rules.model_copy(update={"target": None}) if beside else rules
-        self._rules = StopRules(rules, study.base.direction, stop)
-        self._endings = Endings(
-            study, queue=self._queue, saved=self._saved, rules=self._rules, workers=self._workers, **stored
+        self.rules = StopRules(rules, study.base.direction, stop)
+        self.endings = Endings(
+            study, queue=self.queue, saved=self.saved, rules=self.rules, workers=self.workers, **stored
         )
 
     def open(self) -> None:
@@ -124,37 +124,37 @@ class TrialController:
         """
         sweep = self._insist(self._study.sweep)
         self._beside = sweep.beside
-        self._queue.open(sweep)
-        self._rules.open(sweep)
-        self._endings.open(sweep)
-        self._saved.open(sweep)
-        self._endings.check_target()
-        self._rules.check_failures()
+        self.queue.open(sweep)
+        self.rules.open(sweep)
+        self.endings.open(sweep)
+        self.saved.open(sweep)
+        self.endings.check_target()
+        self.rules.check_failures()
 
     @_safely
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's order for a worker, None to be asked again, or FINISHED if no trial can follow."""
         if self.stop.reason:
             return FINISHED
-        running = {a.number for a in self._live.values() if not a.ended}
-        number = self._insist(lambda: self._queue.next(running, self._limit()))
+        running = {a.number for a in self.live.values() if not a.ended}
+        number = self._insist(lambda: self.queue.next(running, self._limit()))
         if number is None:
-            return None if running or self._queue.is_waiting else FINISHED
+            return None if running or self.queue.is_waiting else FINISHED
         live = self._beginnings.begin(number)
         try:
-            if why := self._beginnings.take_over(live, self._queue.base):
-                self._end_for_good(live, "FAIL", why)
+            if why := self._beginnings.take_over(live, self.queue.base):
+                self.end_for_good(live, "FAIL", why)
                 return None
         except OSError as error:
             self._storage_fails(live, f"{live.address}: {error.strerror or error}")
             self._again(live, str(error), AGAIN_S)
             return None
-        self._live[tune_id] = live
+        self.live[tune_id] = live
         return {**self.order, **live.order}
 
     def born(self, tune_id: str) -> None:
         """Note that a worker lives for a trial: a new worker, or one that had another trial before."""
-        if live := self._live.get(tune_id):
+        if live := self.live.get(tune_id):
             live.born = True
             self._unborn.clear()
             self._raised.pop(live.number, None)
@@ -162,7 +162,7 @@ class TrialController:
     @_safely
     def result(self, tune_id: str, result: Mapping[str, Any]) -> bool:
         """Take a step's result and return whether Tune must stop the trial. The last result ends the trial."""
-        live, started = self._live.get(tune_id), result.get("started")
+        live, started = self.live.get(tune_id), result.get("started")
         actor = started.actor.pop() if started and started.actor else None
         if live is None or live.ended:
             return True
@@ -170,9 +170,9 @@ class TrialController:
             self.born(tune_id)
             live.actor = actor
             self._started(live, started)
-            self._workers.begins(live.number, live.worker, result.get("spent", NOTHING), started.before)
+            self.workers.begins(live.number, live.worker, result.get("spent", NOTHING), started.before)
         else:
-            self._workers.hears(live.number, result.get("spent", NOTHING), kept=bool(result["epochs"]))
+            self.workers.hears(live.number, result.get("spent", NOTHING), kept=bool(result["epochs"]))
         live.epochs += result["epochs"]
         if failure := result.get("failure"):
             self._failed(live, failure)
@@ -184,31 +184,31 @@ class TrialController:
         prune = self._insist(lambda: self._study.report(live.number, result["epochs"]))
         for epoch in result["epochs"]:
             self._record(EpochEnded(live.number, epoch))
-        self._after(live, prune=prune, probed=result.get("probed"))
+        self.conclude(live, prune=prune, probed=result.get("probed"))
         return live.ended
 
-    def _after(self, live: Attempt, *, prune: bool, probed: Probed | None) -> None:
+    def conclude(self, live: Attempt, *, prune: bool, probed: Probed | None) -> None:
         """End a trial, or ask for its probe, if its latest epoch, the pruner or a probe says so."""
         last = live.epochs[-1] if live.epochs else None
         if last and last.stop == "diverged":
-            self._endings.end(live, "PRUNED", f"diverged in {at(last)}", diverged=True)
+            self.endings.end(live, "PRUNED", f"diverged in {at(last)}", diverged=True)
         elif last and self._study.windows.is_over(last):
             if probed or not self.order["probe"]:
                 self._complete(live, last, probed)
         elif last and prune and self.order["probe"] and live.actor is not None:
             self._wind_up(live, live.actor, last.number)
         elif prune or probed:
-            self._endings.end(live, "PRUNED", f"pruned after {stage(last, live.pruned_after)}", probed=probed)
+            self.endings.end(live, "PRUNED", f"pruned after {stage(last, live.pruned_after)}", probed=probed)
 
     def _complete(self, live: Attempt, last: Epoch, probed: Probed | None) -> None:
         """End a trial that trained to its end. Without a figure for the second objective it is pruned instead."""
         second = self._study.second
         if second and (probed is None or second.figure(probed.numbers) is None):
             why = probed.trouble if probed and probed.trouble else f"its network has no {second.metric}"
-            self._endings.end(live, "PRUNED", f"could not be probed: {why}", probed=probed)
+            self.endings.end(live, "PRUNED", f"could not be probed: {why}", probed=probed)
         else:
             reason = "" if last.stop == "max_epochs" or last.window > 1 else str(last.stop)
-            self._endings.end(live, "COMPLETE", reason, probed=probed)
+            self.endings.end(live, "COMPLETE", reason, probed=probed)
 
     def _wind_up(self, live: Attempt, actor: Handle, epoch: int) -> None:
         """Store that a trial is pruned, and let its worker probe instead of training further."""
@@ -218,13 +218,13 @@ class TrialController:
 
     def error(self, tune_id: str, text: str) -> None:
         """Keep what Ray said about a trial's lost actor; `complete` follows."""
-        if live := self._live.get(tune_id):
+        if live := self.live.get(tune_id):
             live.error = text
 
     @_safely
     def complete(self, tune_id: str, result: Mapping[str, Any] | None, *, error: bool) -> None:
         """Handle that Tune has released a trial. The last result of a trial comes only here."""
-        live = self._live.get(tune_id)
+        live = self.live.get(tune_id)
         if live is None:
             return
         if not live.ended and result and result.get("done") and not error:
@@ -233,7 +233,7 @@ class TrialController:
             self._not_born(live)
         elif not live.ended and error:
             self._lost(live, protocol.why_lost(live.error))
-        del self._live[tune_id]
+        del self.live[tune_id]
 
     def _started(self, live: Attempt, started: Started) -> None:
         worker, at_ms = started.worker, started.at_ms
@@ -249,7 +249,7 @@ class TrialController:
                 checkpoint=live.address,
                 worker=worker,
                 derived=live.derived,
-                is_base=live.number == self._queue.base,
+                is_base=live.number == self.queue.base,
             )
         )
         for told in started.broken:
@@ -260,14 +260,14 @@ class TrialController:
 
         Tune would wait for an actor in the middle of an epoch, however long that takes.
         """
-        for live in self._live.values():
+        for live in self.live.values():
             if live.actor is not None and not live.ended:
                 live.ended = True
-                self._workers.lets_go(live.number, live.worker, alive=False)
+                self.workers.lets_go(live.number, live.worker, alive=False)
                 live.actor.kill()
 
     def _failed(self, live: Attempt, failure: Failure) -> None:
-        self._workers.lets_go(live.number, live.worker, alive=True)
+        self.workers.lets_go(live.number, live.worker, alive=True)
         if failure.kind == "passing":
             self._lost(live, failure.text)
         elif failure.kind == "storage":
@@ -277,23 +277,23 @@ class TrialController:
             self._again(live, failure.text, AGAIN_S)
             self.stop.now(failure.text, 1)
         elif failure.kind == "diverged":
-            self._end_for_good(live, "PRUNED", failure.text)
+            self.end_for_good(live, "PRUNED", failure.text)
         else:
-            self._end_for_good(live, "FAIL", failure.text)
+            self.end_for_good(live, "FAIL", failure.text)
 
     def _lost(self, live: Attempt, reason: str) -> None:
-        self._workers.lets_go(live.number, live.worker, alive=False)
+        self.workers.lets_go(live.number, live.worker, alive=False)
         losses = self._insist(lambda: self._study.lost(live.number))
         live.ended, live.is_read = True, False  # it may have written more than it reported
         if reason == OUT_OF_MEMORY:
             self._out_of_memory.update([live.number])
         without_room = self._out_of_memory[live.number] >= MEMORY_LOSSES
         if without_room or losses >= LOSSES:
-            self._end_for_good(live, "PRUNED" if without_room else "FAIL", f"{reason} ({losses} times)")
+            self.end_for_good(live, "PRUNED" if without_room else "FAIL", f"{reason} ({losses} times)")
             return
         self._again(live, reason, min(2.0 ** (losses - 1), 30.0))
 
-    def _end_for_good(self, live: Attempt, state: TrialState, reason: str) -> None:
+    def end_for_good(self, live: Attempt, state: TrialState, reason: str) -> None:
         """End a trial that would fail again, with the epochs in its checkpoints, even if no worker has read them.
 
         While the checkpoints can't be read, the trial's epochs are unknown: it is tried again.
@@ -301,13 +301,13 @@ class TrialController:
         live.ended = True
         if not live.is_read:
             try:
-                _, live.epochs, live.known = self._saved.catch_up(live.number, live.address)
+                _, live.epochs, live.known = self.saved.catch_up(live.number, live.address)
                 live.is_read = True
             except OSError as error:
                 self._storage_fails(live, f"{live.address}: {error.strerror or error}")
                 self._again(live, reason, AGAIN_S)
                 return
-        self._endings.end(live, state, reason, diverged=state == "PRUNED")
+        self.endings.end(live, state, reason, diverged=state == "PRUNED")
 
     def _not_born(self, live: Attempt) -> None:
         """Try a trial again for which no worker started, without counting a loss: the trial is not at fault.
@@ -316,24 +316,24 @@ class TrialController:
         at fault and fails.
         """
         live.ended = True
-        self._workers.lets_go(live.number, live.worker, alive=False)
+        self.workers.lets_go(live.number, live.worker, alive=False)
         self._unborn[live.number] += 1
         times, reason = self._unborn[live.number], protocol.why_lost(live.error)
         why = protocol.what_ray_said(live.error)
         self._raised[live.number] += reason.startswith(RAISED)
         if (raised := self._raised[live.number]) >= LOSSES:
-            self._end_for_good(live, "FAIL", f"{reason} ({raised} times)")
+            self.end_for_good(live, "FAIL", f"{reason} ({raised} times)")
             return
         if times == 1:
             self._record(Notice(note("trial-without-worker", at=f"trial {live.number}", why=why)))
-        if times >= UNBORN and not any(other.born and not other.ended for other in self._live.values()):
+        if times >= UNBORN and not any(other.born and not other.ended for other in self.live.values()):
             self.stop.now(f"no worker comes to life: {why}", 1)
-        self._queue.again(live.number, min(2.0 ** (times - 1), 30.0))
+        self.queue.again(live.number, min(2.0 ** (times - 1), 30.0))
 
     def _again(self, live: Attempt, reason: str, pause_s: float) -> None:
-        self._workers.lets_go(live.number, live.worker, alive=False)
+        self.workers.lets_go(live.number, live.worker, alive=False)
         live.ended = True
-        self._queue.again(live.number, pause_s)
+        self.queue.again(live.number, pause_s)
         self._record(TrialLost(live.number, live.attempt, reason, now_ms()))
 
     def _storage_fails(self, live: Attempt, text: str) -> None:
@@ -354,7 +354,7 @@ class TrialController:
         A trial is lost to memory if Ray names its process. The others go on from their checkpoints; no loss is counted.
         """
         killed = protocol.killed_for_memory(text)
-        attempts = [live for live in self._live.values() if not live.ended]
+        attempts = [live for live in self.live.values() if not live.ended]
         for live in attempts:
             if live.actor is not None:
                 live.actor.kill()
@@ -362,8 +362,8 @@ class TrialController:
                 self._lost(live, OUT_OF_MEMORY)
             else:
                 self._again(live, "Ray's memory monitor stopped the sweep's trials", 0.0)
-        self._live.clear()
-        self._workers.disband()
+        self.live.clear()
+        self.workers.disband()
 
     def rest(self) -> dict[str, Any]:
         """Return, as facts for the study, what no trial's end says; call it when no trial is left.
@@ -371,12 +371,12 @@ class TrialController:
         The facts are the workers' time under all drivers, and whether nothing new was left to try.
         """
         at_ms, before = self._beside
-        spent = self._workers.rest()
+        spent = self.workers.rest()
         # Of two points after the same number of trials, MLflow shows the one with the later timestamp.
         facts = {BESIDE: {"at_ms": max(now_ms(), at_ms + 1), **(before + spent).row()}} if spent.total else {}
         if self._beside_search:
             return facts
-        if self._queue.is_exhausted:
+        if self.queue.is_exhausted:
             return facts | {EXHAUSTED: self._insist(self._study.exhausted)}
         known = self._insist(lambda: self._study.facts)
         return facts | ({EXHAUSTED: None} if known.get(EXHAUSTED) else {})
@@ -387,9 +387,9 @@ class TrialController:
         later = {trial.number for trial in self._insist(self._study.sweep).confirming}
         for number in self._insist(self._study.running):
             if number not in later:
-                self._endings.close(number, reason)
+                self.endings.close(number, reason)
 
     @property
     def ended_by_target(self) -> bool:
         """Return whether the sweep's target ends the search."""
-        return self._rules.ended_by_target
+        return self.rules.ended_by_target

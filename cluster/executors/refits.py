@@ -70,27 +70,27 @@ class _Controller(TrialController):
         patience, record = given["patience"], given["record"]
         last_ms = max((trial.ended_at_ms or 0 for trial in patience(study.sweep).trials), default=0)
         queue = RefitQueue(study, patience, numbers)
-        given = {"insist": patience, "record": record, "saved": self._saved, "rules": self._rules}
-        self._show, self._queue = show, queue
-        self._endings = RefitEndings(study, last_ms, queue=queue, workers=self._workers, **given)
+        given = {"insist": patience, "record": record, "saved": self.saved, "rules": self.rules}
+        self._show, self.queue = show, queue
+        self.endings = RefitEndings(study, last_ms, queue=queue, workers=self.workers, **given)
 
     def result(self, tune_id: str, result: Mapping[str, Any]) -> bool | None:
         """Take a step's result as the search does, and show its epoch."""
         is_over = super().result(tune_id, result)
-        live = self._live.get(tune_id)
+        live = self.live.get(tune_id)
         if live is not None and not result.get("started"):
             for epoch in result["epochs"]:
                 self._show(live.number, epoch)
         return is_over
 
-    def _after(self, live: Attempt, *, prune: bool, probed: Probed | None) -> None:
+    def conclude(self, live: Attempt, *, prune: bool, probed: Probed | None) -> None:
         last = live.epochs[-1] if live.epochs else None
         if last and last.stop == "diverged":
-            self._endings.end(live, "PRUNED", f"diverged in epoch {last.number}", diverged=True)
+            self.endings.end(live, "PRUNED", f"diverged in epoch {last.number}", diverged=True)
         elif last and last.stop:
-            self._endings.end(live, "COMPLETE", "")
+            self.endings.end(live, "COMPLETE", "")
 
-    def _end_for_good(self, live: Attempt, state: TrialState, reason: str) -> None:
+    def end_for_good(self, live: Attempt, state: TrialState, reason: str) -> None:
         """Ask for the end: the trial stays open, and the same command goes on with it when the cause is removed."""
         live.ended = True
         self.stop.now(f"trial {live.number}: {reason}", 1)

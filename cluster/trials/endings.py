@@ -49,10 +49,10 @@ class Endings:
         keeps: int = 1,
     ) -> None:
         """Prepare the endings; no trial has ended until they are opened. The `keeps` best trials keep their weights."""
-        self._study, self._queue, self._saved, self._rules = study, queue, saved, rules
-        self._workers, self._insist, self._record = workers, insist, record
+        self.study, self._queue, self._saved, self._rules = study, queue, saved, rules
+        self.workers, self.insist, self.record = workers, insist, record
         self._direction = study.base.direction
-        self._ended, self._last_end_ms = 0, 0
+        self._ended, self.last_end_ms = 0, 0
         self._keeps = keeps
         self._leaders: list[_Best] = []  # the best completed trials, the best first
 
@@ -64,7 +64,7 @@ class Endings:
         """Load the sweep as it is now, with its best trial."""
         ended = [t for t in sweep.trials if t.ended]
         self._ended = sum(not t.is_refit for t in ended)
-        self._last_end_ms = max((t.ended_at_ms or 0 for t in ended), default=0)
+        self.last_end_ms = max((t.ended_at_ms or 0 for t in ended), default=0)
         leaders = sweep.leaders(self._keeps)
         self._leaders = [_Best(t.value, t.number, t.checkpoint) for t in leaders if t.value is not None]
 
@@ -78,11 +78,11 @@ class Endings:
         probed: Probed | None = None,
     ) -> None:
         """Decide how a trial ends, store the end, and record it."""
-        self._workers.lets_go(live.number, live.worker, alive=True)
-        result = self._study.windows.result(live.epochs, self._direction)
-        second = self._study.second
+        self.workers.lets_go(live.number, live.worker, alive=True)
+        result = self.study.windows.result(live.epochs, self._direction)
+        second = self.study.second
         # The ends have one order, even if the clocks of the sweep's hosts differ.
-        at_ms = max(now_ms(), self._last_end_ms + 1)
+        at_ms = max(now_ms(), self.last_end_ms + 1)
         own = live.epochs[live.derived.after if live.derived else 0 :]
         end = End(
             state,
@@ -94,21 +94,21 @@ class Endings:
             at_ms=at_ms,
             epochs_s=epochs_s(own),
             epochs=len(own),
-            spent=self._workers.ends(live.number, live.known),
+            spent=self.workers.ends(live.number, live.known),
             probed=_found(probed) if probed and probed.numbers else None,
             lost_epochs=self._lost_epochs(live),
             second=second.figure(probed.numbers) if second and probed else None,
         )
-        self._insist(lambda: self._study.end(live.number, end))
+        self.insist(lambda: self.study.end(live.number, end))
         live.ended = True
         if end.probed is not None:
-            self._record(TrialProbed(live.number, **end.probed))
+            self.record(TrialProbed(live.number, **end.probed))
         elif probed:
-            self._record(Notice(note("trial-not-probed", at=f"trial {live.number}", why=probed.trouble)))
-        self._ended, self._last_end_ms = self._ended + 1, at_ms
+            self.record(Notice(note("trial-not-probed", at=f"trial {live.number}", why=probed.trouble)))
+        self._ended, self.last_end_ms = self._ended + 1, at_ms
         self._queue.ends(live.number)
         value = result.value if state == "COMPLETE" and not live.is_beside else None
-        self._record(self._ending(live.number, end, at_ms, value))
+        self.record(self._ending(live.number, end, at_ms, value))
         if state == "FAIL" and not live.is_beside:
             self._rules.fails(reason)
         self._keep(live, value)
@@ -116,15 +116,15 @@ class Endings:
 
     def close(self, number: int, reason: str) -> None:
         """End an open trial without its worker, with the epochs in its checkpoints."""
-        self._insist(lambda: self._study.adopt(number))
+        self.insist(lambda: self.study.adopt(number))
         address, is_read = self._saved.address_of(number), True
         try:
             trial, epochs, known = self._saved.catch_up(number, address)
         except OSError as error:
             is_read = False
-            self._record(Notice(note("file-not-readable-or-writable", at=address, why=str(error))))
-            trial, epochs, known = self._insist(lambda: self._study.trial(number)), [], NOTHING
-            self._record(trial.starting(address, now_ms()))
+            self.record(Notice(note("file-not-readable-or-writable", at=address, why=str(error))))
+            trial, epochs, known = self.insist(lambda: self.study.trial(number)), [], NOTHING
+            self.record(trial.starting(address, now_ms()))
         closed = Attempt(number, trial.attempt, trial.settings, trial.config, address, epochs, is_read, known=known)
         closed.derived = trial.derived
         self.end(closed, "PRUNED", reason)
@@ -133,10 +133,10 @@ class Endings:
         """Return how many known epochs of a trial are in no checkpoint any more, because the last ones were damaged."""
         if not live.is_read:  # a storage that can't be read now may have them all
             return 0
-        kept = len(self._study.windows.steps(live.epochs, self._direction))
-        trained = self._insist(lambda: self._study.steps_reported(live.number))
+        kept = len(self.study.windows.steps(live.epochs, self._direction))
+        trained = self.insist(lambda: self.study.steps_reported(live.number))
         if trained > kept:
-            self._record(
+            self.record(
                 Notice(note("epochs-without-checkpoint", at=f"trial {live.number}", kept=kept, trained=trained))
             )
         return max(trained - kept, 0)

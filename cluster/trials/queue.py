@@ -63,7 +63,7 @@ class TrialQueue:
             limit: Trials that may be live at once.
         """
         if self._insist.doubt:  # after a storage error there may be a suggested trial that nobody runs
-            self._look_for_lost(live)
+            self.look_for_lost(live)
             self._insist.doubt = False
         if len(live) >= limit:
             return None
@@ -79,7 +79,8 @@ class TrialQueue:
         self._due = 0 if number is None else self._due - 1
         return None if number is None else self._unless_base_runs(number)
 
-    def _look_for_lost(self, live: Set[int]) -> None:
+    def look_for_lost(self, live: Set[int]) -> None:
+        """Take back the trials that run in the study and have no worker: a driver was killed between two writes."""
         owned = live | {number for _, number in self.ready}
         orphans = [number for number in self._study.running() if number not in owned]
         self._due = self._count_due()

@@ -40,7 +40,7 @@ class RefitQueue(TrialQueue):
         super().__init__(study, insist, beside=True)
         self.ready = [(0.0, number) for number in numbers]
 
-    def _look_for_lost(self, live: Set[int]) -> None:
+    def look_for_lost(self, live: Set[int]) -> None:
         """Do nothing: no trial is suggested, so none can be lost between two writes."""
 
 
@@ -50,7 +50,7 @@ class RefitEndings(Endings):
     def __init__(self, study: Study, last_end_ms: int, **given: Any) -> None:
         """Take what `Endings` takes, and when a trial of the sweep last ended (Unix time in ms)."""
         super().__init__(study, **given)
-        self._last_end_ms = last_end_ms
+        self.last_end_ms = last_end_ms
 
     def end(
         self,
@@ -62,17 +62,17 @@ class RefitEndings(Endings):
         probed: Probed | None = None,
     ) -> None:
         """Store how a trial ends, and record it. No account is kept of its time: that is no part of the search's."""
-        self._workers.lets_go(live.number, live.worker, alive=True)
-        self._last_end_ms = max(now_ms(), self._last_end_ms + 1)  # the ends have one order, even if clocks differ
+        self.workers.lets_go(live.number, live.worker, alive=True)
+        self.last_end_ms = max(now_ms(), self.last_end_ms + 1)  # the ends have one order, even if clocks differ
         end = End(
             state,
             reason=reason,
             diverged=diverged,
             checkpoint=live.address if live.epochs else "",
-            at_ms=self._last_end_ms,
+            at_ms=self.last_end_ms,
             epochs_s=epochs_s(live.epochs),
             epochs=len(live.epochs),
         )
-        self._insist(lambda: self._study.end(live.number, end))
+        self.insist(lambda: self.study.end(live.number, end))
         live.ended = True
-        self._record(self._insist(lambda: self._study.trial(live.number)).ending())
+        self.record(self.insist(lambda: self.study.trial(live.number)).ending())

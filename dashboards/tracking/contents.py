@@ -17,6 +17,7 @@ from lstm.records.objective import Scalar
 from lstm.records.state import Derived
 from lstm.records.trial import Trial, counted, epochs_named
 
+REPORT = "report.html"
 PICTURE, PICTURED = "search.svg", "sweep.picture"  # the file with the picture of a sweep; the tag that names it
 FITTED = "sweep.fitted"  # the tag of a refit's run: what it is trained on
 LATER = r"window-(\d+)/{}"  # the name of a metric in a later window of a backtest

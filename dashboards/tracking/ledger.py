@@ -249,25 +249,19 @@ class Ledger:
         runs.log(self._client, run_id, metrics=list(probed(event)))
 
     def finish(
-        self,
-        html: str | None,
-        metrics: Mapping[str, float],
-        best: Trial | None,
-        checkpoint: bytes | None,
-        picture: str | None = None,
+        self, files: Mapping[str, str], metrics: Mapping[str, float], best: Trial | None, checkpoint: bytes | None
     ) -> None:
-        """Log the report, the picture (SVG) and the final metrics, and mark the best trial."""
+        """Log files, given by name (the report, the picture), and the final metrics, and mark the best trial."""
         run_id = self.sweep_run()
         self._merge()
-        for name, text in (("report.html", html), (contents.PICTURE, picture)):
-            if text is not None:
-                self._client.log_text(run_id, text, name)
+        for name, text in files.items():
+            self._client.log_text(run_id, text, name)
         ended = self._all_ended()
         names = runs.metric_names(metrics)
         at_ms = ended[-1].at_ms if ended else 0  # not the present time: a second call must send the same points
         points = [(names[k], v, at_ms, len(ended)) for k, v in metrics.items()]
         tags = {"sweep.best_trial": str(best.number), "sweep.settings": settings_text(best.settings)} if best else {}
-        tags |= {contents.PICTURED: contents.PICTURE} if picture is not None else {}
+        tags |= {contents.PICTURED: contents.PICTURE} if contents.PICTURE in files else {}
         runs.log(self._client, run_id, metrics=points, tags=tags)
         if best is not None:
             self._mark_best(best, metrics, checkpoint)

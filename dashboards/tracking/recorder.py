@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from dashboards.config import TrackingConfig
-from dashboards.tracking import runs
+from dashboards.tracking import contents, runs
 from dashboards.tracking.ledger import Ledger
 from lstm.messages.message import Message, Say, note
 from lstm.records.errors import BadInput
@@ -367,7 +367,9 @@ class Recorder:
                 wanted = not bare and self._wants_checkpoint(item)
                 best = item.best
                 content = self._checkpoint(best.checkpoint, best.number, best.config) if wanted and best else None
-                ledger.finish(item.html, item.metrics, best, content, item.picture)
+                files = {contents.REPORT: item.html, contents.PICTURE: item.picture}
+                there = {name: text for name, text in files.items() if text is not None}
+                ledger.finish(there, item.metrics, best, content)
                 ledger.hold_against(item.rivals, item.verdict)
             case _Question():
                 answer = item.ask(ledger)

@@ -152,8 +152,8 @@ class _Check:
             yield from _judged_faults(curves, judged)
             if run.info.status != "FINISHED":
                 yield fault("run-not-finished", status=run.info.status)
-            if self._text(run, "report.html") is None:
-                yield fault("run-file-missing", file="report.html")
+            if self._text(run, contents.REPORT) is None:
+                yield fault("run-file-missing", file=contents.REPORT)
             is_pictured = contents.PICTURED in run.data.tags  # an earlier version drew none
             if is_pictured and self._text(run, contents.PICTURE) is None:
                 yield fault("run-file-missing", file=contents.PICTURE)

@@ -61,7 +61,10 @@ def _show(found: lookup.Found, planned: cleaning.Cleaned, *, dry_run: bool) -> N
         return
     size = sum(planned.freed.values()) / 1e6
     print(f"{name}: {verb} {size:,.3g} MB of {_few(planned.freed)}; their curves and all that MLflow has stay")
-    print(f"`sweep extend {name}{found.home.flag}` trains such a trial again first, unless MLflow has its checkpoint.")
+    if lookup.read(found).windows.count == 1:  # trials of a backtest can't be extended
+        print(
+            f"`sweep extend {name}{found.home.flag}` trains such a trial again first, unless MLflow has its checkpoint."
+        )
     print("`predict --trial` and `probe --trial` need weights; `refit --trial`, `retry` and `confirm` do not.")
 
 

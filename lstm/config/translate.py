@@ -221,6 +221,7 @@ class TranslateData(Data):
         yield from misfits.no_target_among_inputs(model)
         yield from misfits.lengths_differ(training)
         yield from misfits.symbols(training)
+        yield from _evolution_faults(model, training)
         if not isinstance(model, TranslateModel):
             return
         if model.input_feeding and model.attention == "none":
@@ -231,6 +232,15 @@ class TranslateData(Data):
             yield fault("own-cell-without-bridge", "model.variant", cell=model.variant, variant=True)
         if model.forget_bias == "chrono":
             yield fault("chrono-of-sentences", "model.forget_bias")
+
+
+def _evolution_faults(model: ModelConfig | None, training: TrainingConfig | None) -> Iterator[Fault]:
+    """Yield the faults of fields that act only in back-propagation."""
+    if training is None or training.method == "gradient":
+        return
+    for section, of, name in ((model, "model", "embedding_dropout"), (training, "training", "label_smoothing")):
+        if getattr(section, name, 0.0):
+            yield fault("field-of-another-method", f"{of}.{name}", method=training.method, other="gradient")
 
 
 def _generated_faults(data: "TranslateData") -> Iterator[Fault]:

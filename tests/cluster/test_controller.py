@@ -166,12 +166,12 @@ def test_a_controller_asks_nothing_and_removes_nothing_until_it_is_opened(tune, 
         patience=Patience(t.study.url, lambda: True, stop, t.events.append),
     )
     assert (asked, loaded, stop.reason) == ([], [], "")
-    assert made._queue.ready == []
+    assert made.queue.ready == []
     monkeypatch.undo()
     made.open()
     assert asked
     assert "target" in stop.reason
-    assert [number for _, number in made._queue.ready] == [config["number"]]
+    assert [number for _, number in made.queue.ready] == [config["number"]]
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_a_pruned_trial_is_probed_and_trained_no_further_whoever_drives(tune):
     t.last(trial_id, probed=probed(reliability__noise=1.0))
     trial_id, _ = t.start()
     held = Held()
-    t.controller._live[trial_id].actor = held
+    t.controller.live[trial_id].actor = held
     assert t.result(trial_id, [epoch(1, 50.0)]) is False
     assert (held.told, t.states()[1]) == (["wind up"], "RUNNING")
     later = tune(pruner={"type": "median", "n_startup_trials": 1}, probe=True)  # the first driver was killed
@@ -322,7 +322,7 @@ def test_the_last_epoch_of_a_trial_is_no_reason_to_prune_it(tune):
     t = tune(pruner={"type": "median", "n_startup_trials": 1}, probe=True, n_trials=2)
     for value in (0.1, 50.0):
         trial_id, _ = t.start()
-        t.controller._live[trial_id].actor = Held()
+        t.controller.live[trial_id].actor = Held()
         t.result(trial_id, [epoch(1, value, "max_epochs")])
         t.last(trial_id, probed=probed(reliability__noise=1.0))
     assert t.states() == ["COMPLETE", "COMPLETE"]
@@ -398,7 +398,7 @@ def test_a_trial_that_is_lost_again_and_again_fails(tune, patient, how):
         else:
             t.last(trial_id, failure=Failure("passing", "OSError: no space left"))
         before = patient[0]
-        while losses < LOSSES and not any(at <= patient[0] for at, _ in t.controller._queue.ready):
+        while losses < LOSSES and not any(at <= patient[0] for at, _ in t.controller.queue.ready):
             patient[0] += 0.5
         pauses.append(patient[0] - before)
     assert pauses == [1.0, 2.0, 4.0, 8.0, 0.0]
@@ -862,7 +862,7 @@ def trained(series_of, walk):
 
 
 def weights(t, number):
-    found = checkpoint.load(f"{t.controller._saved.root}/trial-{number:04d}")
+    found = checkpoint.load(f"{t.controller.saved.root}/trial-{number:04d}")
     return bool(found.state.best_weights), len(found.state.history)
 
 

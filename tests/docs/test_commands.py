@@ -21,12 +21,12 @@ from pages import DOCS, ROOT, blocks, console_lines, inline, text_of
 from experiments.cli import main
 
 PATIENCE_S = 600
-README, QUICKSTART = ROOT / "README.md", DOCS / "quickstart.md"
+README, QUICKSTART, ARTICLE = ROOT / "README.md", DOCS / "quickstart.md", DOCS / "article.md"
 FORECAST, COMPARE, CLASSIFY, TEXT = (
     DOCS / "tutorials" / f"{n}.md" for n in ("forecast", "compare", "classify", "text")
 )
 # Pages that a reader reads one after the other in one folder.
-STORIES = {"quickstart": [QUICKSTART], "forecast": [FORECAST, COMPARE], "classify": [CLASSIFY], "text": [TEXT]}
+STORIES = {"quickstart": [QUICKSTART], "forecast": [FORECAST, COMPARE], "classify": [CLASSIFY], "text": [TEXT], "article": [ARTICLE]}
 # The test trains less than the reader does: what is added to each command that trains. In the long matrix the first
 # sweep of the quickstart is run over Ray, as its reader's is; what is run after it starts no Ray a second time.
 LESS = {
@@ -36,6 +36,7 @@ LESS = {
     COMPARE: "--set training.max_epochs=1 --set search.n_trials=2",
     CLASSIFY: "--set training.max_epochs=1",
     TEXT: "--set training.max_epochs=1",
+    ARTICLE: "",
 }
 TRAINING = ("plan", "run", "train")
 OF_A_SHELL = re.compile(r"[|<>&;$*]")

@@ -45,7 +45,7 @@ def fill(uri: str, artifacts: str | None, name: str, trials: int, *, seeds: int 
         number, "COMPLETE", value, settings, _config(settings, number), (), ended_at_ms=at_ms, best_epoch=EPOCHS
     )
     judged = {"test/loss": value * 1.1, "test/mae": value * 0.5, "base/test/loss": value * 1.4, "base/test/mae": value}
-    ledger.finish(f"<p>{name}</p>", judged, found, None)
+    ledger.finish({"report.html": f"<p>{name}</p>"}, judged, found, None)
     rivals = {f"rival/{rival}/{m}": value * by for rival, by in RIVALS.items() for m in ("loss", "mae")}
     ledger.hold_against(
         rivals, f"The network of trial {number} beats the best rival, ridge, by 23 % (95 %: 20 to 26 %)."

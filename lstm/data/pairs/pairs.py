@@ -28,6 +28,13 @@ class Lines(Sequence[str]):
         self._bytes = np.frombuffer(bytes(packed), np.uint8)
         self._ends = np.array(ends, np.int64)  # (line + 1,): where each line ends; the first is 0
 
+    @classmethod
+    def of(cls, packed: np.ndarray, ends: np.ndarray) -> "Lines":
+        """Return texts that are packed already: their bytes, uint8, and where each ends, (text + 1,) int64."""
+        made = cls(())
+        made._bytes, made._ends = packed, ends
+        return made
+
     def __len__(self) -> int:
         return len(self._ends) - 1
 
@@ -57,16 +64,16 @@ class Lines(Sequence[str]):
 
     def at(self, places: np.ndarray) -> "Lines":
         """Return the texts at some places, (text,) int64, in that order."""
-        found, sizes = Lines(()), np.diff(self._ends)[places]
-        found._ends = np.concatenate([[0], np.cumsum(sizes)])
-        found._bytes = np.empty(int(found._ends[-1]), np.uint8)
+        sizes = np.diff(self._ends)[places]
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        packed = np.empty(int(ends[-1]), np.uint8)
         for start in range(0, len(places), AT_ONCE):
             some, long = places[start : start + AT_ONCE], sizes[start : start + AT_ONCE]
-            first = found._ends[start]
-            within = np.arange(long.sum()) - np.repeat(found._ends[start : start + len(long)] - first, long)
+            first = ends[start]
+            within = np.arange(long.sum()) - np.repeat(ends[start : start + len(long)] - first, long)
             taken = self._bytes[np.repeat(self._ends[some], long) + within]
-            found._bytes[first : first + len(taken)] = taken
-        return found
+            packed[first : first + len(taken)] = taken
+        return Lines.of(packed, ends)
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the texts and of where each ends."""

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from lstm.config.translate import TranslateModel
 from lstm.nn import cells
@@ -62,7 +61,7 @@ class TranslateNetwork(nn.Module):
 
     def embedded(self, units: Tensor, side: int) -> Tensor:
         """Return the embeddings of units of the source (side 0) or the target (side -1), with dropout in training."""
-        found: Tensor = dropout(self.embeddings[side](units), self.model.embedding_dropout, self.training)
+        found: Tensor = nn.functional.dropout(self.embeddings[side](units), self.model.embedding_dropout, self.training)
         return found
 
     def encode(self, sources: Tensor, lengths: Tensor) -> tuple[Memory, Decoding]:
@@ -111,7 +110,9 @@ class TranslateNetwork(nn.Module):
         if self.attention is not None:
             context, weights = self.attention(states, memory)
             states = torch.cat([states, context], dim=-1)
-        return dropout(torch.tanh(self.combine(states)), self.model.embedding_dropout, self.training), weights
+        return nn.functional.dropout(
+            torch.tanh(self.combine(states)), self.model.embedding_dropout, self.training
+        ), weights
 
     def scores(self, outputs: Tensor) -> Tensor:
         """Return the logits of the units for outputs."""

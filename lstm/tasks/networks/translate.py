@@ -94,6 +94,21 @@ class Feed:
             loss = cross_entropy(outputs[made.inside].float(), *network.scoring, wanted, self._smoothing)
         return loss, len(wanted)
 
+    def measure(self, network: nn.Module, batch: np.ndarray) -> tuple[dict[str, float], int]:
+        """Return the metrics of `evaluate` over a batch, which is translated greedily, and the number of pairs."""
+        assert isinstance(network, TranslateNetwork)
+        data, wanted = self._data, [self._data.parts["train"].targets[row] for row in batch.tolist()]
+        nats = losses(network, data, "train", batch, self._device)
+        found = translate([network], data, self._section, "train", batch, device=self._device)
+        texts = [data.facts.target.decode(each.units) for each in found]
+        spelt = nats + self._trained.spelling[batch]
+        likely = {
+            "loss": nats.sum() / (self._trained.targets.lengths[batch] + 1).sum(),
+            "character_nats": spelt.sum() / sum(len(each) + 1 for each in wanted),
+        }
+        made = judging.metrics(texts, wanted, lowercase=self._section.lowercase)
+        return {name: float(value) for name, value in (likely | made).items()}, len(batch)
+
     def judged(self, part: Judged) -> int:
         """Return the number of pairs that a part is judged on."""
         return len(self._data.parts[part])
@@ -124,7 +139,7 @@ def judge(
     rows, count = judging.answered(part, every, section), every if some is None else some
     if some is not None:  # as many translations for a sentence as in the whole part
         rows = np.arange(math.ceil(some * len(rows) / every))
-    nats = losses(network, data, part, count, device)
+    nats = losses(network, data, part, np.arange(count), device)
     found = translate([network], data, section, part, rows, device=device)
     pairs = data.numbered.parts[part]
     texts = [data.facts.target.decode(each.units) for each in found]
@@ -139,15 +154,17 @@ def judge(
 
 
 @torch.no_grad()
-def losses(network: TranslateNetwork, data: Translations, part: Judged, count: int, device: str = "cpu") -> np.ndarray:
-    """Return -ln p(target | source) of the first sentences of a part, the end included: (sentence,) float64, in nats.
+def losses(
+    network: TranslateNetwork, data: Translations, part: Part, rows: np.ndarray, device: str = "cpu"
+) -> np.ndarray:
+    """Return -ln p(target | source) of sentences of a part, the end included: (sentence,) float64, in nats.
 
     Label smoothing has no place here.
     """
-    pairs, found = data.numbered.parts[part], np.zeros(count)
-    order = np.lexsort((pairs.targets.lengths[:count], pairs.sources.lengths[:count]))
-    for rows in _pieces(order, pairs.sources.lengths + pairs.targets.lengths):
-        made = batched(data, part, rows, device)
+    pairs, found = data.numbered.parts[part], np.zeros(len(rows))
+    sources, targets = pairs.sources.lengths[rows], pairs.targets.lengths[rows]
+    for places in _pieces(np.lexsort((targets, sources)), sources + targets):
+        made = batched(data, part, rows[places], device)
         outputs = network(made.sources, made.lengths, made.before)[made.inside]
         where, wanted = made.inside.nonzero()[:, 0].cpu().numpy(), made.after[made.inside]
         size = max(SCORES // len(data.facts.target), 1)
@@ -155,7 +172,7 @@ def losses(network: TranslateNetwork, data: Translations, part: Judged, count: i
             some = slice(start, start + size)
             logits = network.scores(outputs[some]).float()
             each = nn.functional.cross_entropy(logits, wanted[some], reduction="none").double()
-            np.add.at(found, rows[where[some]], each.cpu().numpy())
+            np.add.at(found, places[where[some]], each.cpu().numpy())
     return found
 
 

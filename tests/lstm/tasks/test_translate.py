@@ -105,7 +105,7 @@ def test_smoothing_is_in_the_training_loss_alone(dates):
 
 def test_the_loss_is_the_mean_over_units_sentence_by_sentence(dates, trained):
     network = tasks.best_network(trained)
-    found = translate.losses(network, dates, "validation", 20)
+    found = translate.losses(network, dates, "validation", np.arange(20))
     for row in (0, 7, 19):
         made = translate.batched(dates, "validation", np.array([row]))
         logits = network.scores(network(made.sources, made.lengths, made.before))[0]
@@ -154,7 +154,7 @@ def test_what_a_vocabulary_does_not_know_is_spelt_in_character_nats_alone():
     data = loaded(config)
     network = Run(config, data, "cpu").network
     found = tasks.of(config).feed(data, config, "cpu").evaluate(network, "validation")
-    nats, pairs = translate.losses(network, data, "validation", 20), data.numbered.parts["validation"]
+    nats, pairs = translate.losses(network, data, "validation", np.arange(20)), data.numbered.parts["validation"]
     characters = sum(len(each) + 1 for each in data.parts["validation"].targets)
     assert pairs.spelling.min() > 0
     assert found["loss"] == pytest.approx(nats.sum() / (pairs.targets.lengths + 1).sum())
@@ -285,3 +285,35 @@ class TestRefit:
     def test_generated_pairs_have_no_refit(self, dates):
         with pytest.raises(BadInput, match="generated"):
             tasks.load_all(trial(), PairFiles(), 0, Before(dates.fingerprint, dates.reading))
+
+
+def test_evolution_measures_a_batch_as_the_trainer_judges_a_part(dates):
+    config = trial({"label_smoothing": 0.3})
+    feed, network = (tasks.of(config).feed(dates, config, "cpu"), tasks.of(config).network(config, dates.facts).eval())
+    batch = feed.order(np.random.default_rng(1))(0)
+    metrics, count = feed.measure(network, batch)
+    plain = trial()
+    with torch.no_grad():
+        loss, _ = tasks.of(plain).feed(dates, plain, "cpu").loss(network, batch)
+    assert count == len(batch)
+    assert metrics["loss"] == pytest.approx(float(loss), rel=1e-5)
+    assert metrics.keys() == feed.evaluate(network, "validation").keys()
+
+
+def test_evolution_learns_to_translate(dates):
+    options = {"method": "evolution", "reward": "chrf", "population": 2, "max_epochs": 1}
+    [epoch] = train(trial(options, {"embedding_dropout": 0.0}), dates)
+    assert 0 <= epoch.metrics["train/reward"] <= epoch.metrics["train/reward_best"] <= 100
+
+
+@pytest.mark.parametrize(
+    ("training", "model", "path"),
+    [
+        ({"label_smoothing": 0.1}, {}, "training.label_smoothing"),
+        ({}, {"embedding_dropout": 0.1}, "model.embedding_dropout"),
+    ],
+)
+def test_what_does_nothing_in_evolution_is_a_fault(training, model, path):
+    made = trial({"method": "evolution"} | training, {"embedding_dropout": 0.0} | model)
+    [found] = faults(made.data, made.model, made.training)
+    assert (found.path, found.code) == (path, "field-of-another-method")
