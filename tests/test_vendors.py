@@ -31,6 +31,7 @@ WRAPPED = {"__wrapped__", "__globals__", "__closure__", "__code__", "__defaults_
 STORES = {"update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__delitem__"}
 # Modules of libraries that their documentation names; a new one is looked up there before it is added.
 MODULES = {
+    "PIL",
     "click",
     "lightgbm",
     "mlflow",
@@ -79,6 +80,7 @@ MODULES = {
     "scipy.sparse",
     "scipy.special",
     "sentencepiece",
+    "sklearn.datasets",
     "sklearn.exceptions",
     "sklearn.linear_model",
     "sklearn.model_selection",
