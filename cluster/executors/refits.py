@@ -69,18 +69,23 @@ class _Controller(TrialController):
         super().__init__(study, keep=None, beside=True, **given)
         patience, record = given["patience"], given["record"]
         last_ms = max((trial.ended_at_ms or 0 for trial in patience(study.sweep).trials), default=0)
-        queue = RefitQueue(study, patience, numbers)
-        given = {"insist": patience, "record": record, "saved": self._saved, "rules": self._rules}
-        self._show, self._queue = show, queue
-        self._endings = RefitEndings(study, last_ms, queue=queue, workers=self._workers, **given)
+        self._queue = RefitQueue(study, patience, numbers)
+        self._endings = RefitEndings(study, patience, record, last_ms)
+        self._show, self._numbers = show, dict[str, int]()  # the numbers of the trials, by the executor's ids
+
+    def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
+        """Return the next trial's order as the search does."""
+        order = super().suggest(tune_id)
+        if isinstance(order, dict):
+            self._numbers[tune_id] = order["number"]
+        return order
 
     def result(self, tune_id: str, result: Mapping[str, Any]) -> bool | None:
         """Take a step's result as the search does, and show its epoch."""
         is_over = super().result(tune_id, result)
-        live = self._live.get(tune_id)
-        if live is not None and not result.get("started"):
+        if not result.get("started"):
             for epoch in result["epochs"]:
-                self._show(live.number, epoch)
+                self._show(self._numbers[tune_id], epoch)
         return is_over
 
     def _after(self, live: Attempt, *, prune: bool, probed: Probed | None) -> None:

@@ -1,7 +1,6 @@
 """The trials of a refit: how they begin in the study, which of them is next, and how they end."""
 
 from collections.abc import Sequence, Set
-from typing import Any
 
 from cluster.decisions import Decisions, End, derived_of
 from cluster.protocol import Probed
@@ -13,7 +12,7 @@ from cluster.trials.attempt import Attempt
 from cluster.trials.endings import Endings
 from cluster.trials.queue import TrialQueue
 from lstm.records.epoch import epochs_s
-from lstm.records.events import now_ms
+from lstm.records.events import Record, now_ms
 from lstm.records.state import Derived, TrialState
 
 
@@ -47,10 +46,12 @@ class RefitQueue(TrialQueue):
 class RefitEndings(Endings):
     """The ends of a refit's trials. They have no value and no place in the search, and keep their weights."""
 
-    def __init__(self, study: Study, last_end_ms: int, **given: Any) -> None:
-        """Take what `Endings` takes, and when a trial of the sweep last ended (Unix time in ms)."""
-        super().__init__(study, **given)
-        self._last_end_ms = last_end_ms
+    def __init__(self, study: Study, insist: Patience, record: Record, last_end_ms: int) -> None:
+        """Take the study, and when a trial of the sweep last ended (Unix time in ms).
+
+        Nothing else of `Endings` is needed: there is no best trial and no account of the workers' time.
+        """
+        self._study, self._insist, self._record, self._last_end_ms = study, insist, record, last_end_ms
 
     def end(
         self,
@@ -62,7 +63,6 @@ class RefitEndings(Endings):
         probed: Probed | None = None,
     ) -> None:
         """Store how a trial ends, and record it. No account is kept of its time: that is no part of the search's."""
-        self._workers.lets_go(live.number, live.worker, alive=True)
         self._last_end_ms = max(now_ms(), self._last_end_ms + 1)  # the ends have one order, even if clocks differ
         end = End(
             state,
