@@ -34,7 +34,8 @@ from lstm.config.forecast import ForecastData
 from lstm.config.trial import TrialConfig
 from lstm.data import forecast as forecast_data
 from lstm.data.forecast import Series
-from lstm.training.loop import Run, train
+from lstm.training.loop import train
+from lstm.training.run import Run
 
 BATCH, HORIZON, RATE, CLIP = 64, 24, 1e-3, 1.0
 Steps = Callable[[int], float]  # takes so many steps; their mean loss

@@ -33,7 +33,8 @@ from lstm.config.trial import TrialConfig
 from lstm.data.translate import Translations
 from lstm.tasks import registry as tasks
 from lstm.tasks.networks.translate import batched
-from lstm.training.loop import Run, train
+from lstm.training.loop import train
+from lstm.training.run import Run
 
 SPEC = Path(__file__).parents[2] / "experiments" / "multi30k.yaml"
 RESULT = Path(__file__).with_suffix(".json")

@@ -26,7 +26,13 @@ FORECAST, COMPARE, CLASSIFY, TEXT = (
     DOCS / "tutorials" / f"{n}.md" for n in ("forecast", "compare", "classify", "text")
 )
 # Pages that a reader reads one after the other in one folder.
-STORIES = {"quickstart": [QUICKSTART], "forecast": [FORECAST, COMPARE], "classify": [CLASSIFY], "text": [TEXT], "article": [ARTICLE]}
+STORIES = {
+    "quickstart": [QUICKSTART],
+    "forecast": [FORECAST, COMPARE],
+    "classify": [CLASSIFY],
+    "text": [TEXT],
+    "article": [ARTICLE],
+}
 # The test trains less than the reader does: what is added to each command that trains. In the long matrix the first
 # sweep of the quickstart is run over Ray, as its reader's is; what is run after it starts no Ray a second time.
 LESS = {

@@ -22,7 +22,8 @@ from lstm.rivals import language_model as rivals
 from lstm.tasks import registry as tasks
 from lstm.tasks.networks import language_model
 from lstm.training.estimates import memory_bytes, seconds_per_epoch
-from lstm.training.loop import Run, train
+from lstm.training.loop import train
+from lstm.training.run import Run
 
 
 def metrics_of(config):

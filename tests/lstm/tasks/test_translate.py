@@ -20,7 +20,8 @@ from lstm.records.errors import BadInput
 from lstm.tasks import registry as tasks
 from lstm.tasks.networks import translate
 from lstm.training.estimates import memory_bytes, seconds_per_epoch
-from lstm.training.loop import Run, train
+from lstm.training.loop import train
+from lstm.training.run import Run
 
 SIZES = {"train": 90, "validation": 20, "test": 20}
 
