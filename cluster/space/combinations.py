@@ -68,9 +68,10 @@ class Keys:
 
     def __init__(self, base: TrialConfig, searched: Space) -> None:
         """Take the base's values of the searched parameters."""
-        tree = base.model_dump()
         self._space = searched
-        self._base = {path: tree[section][field] for path in searched for section, field in [path.split(".")]}
+        self._base = {
+            path: getattr(getattr(base, section), field) for path in searched for section, field in [path.split(".")]
+        }
 
     def __call__(self, settings: Settings) -> str:
         """Return the key of a setting."""

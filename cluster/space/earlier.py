@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from cluster.config import AnyDimension, CategoricalDimension, FirstFrom, FloatDimension, SearchConfig
 from cluster.space import combinations, rules, suggest
+from lstm.config.section import unwritten
+from lstm.config.training import TrainingConfig
 from lstm.config.trial import TrialConfig
 from lstm.records.errors import fault
 from lstm.records.objective import Scalar, sort_key
@@ -127,7 +129,8 @@ def _inside(
 def _value(config: Mapping[str, Any], path: str) -> Any:
     """Return a field's value in a configuration; ... if it has no such field."""
     section, _, field = path.partition(".")
-    return (config.get(section) or {}).get(field, ...)
+    left_out = unwritten(TrainingConfig).get(field, ...) if section == "training" else ...
+    return (config.get(section) or {}).get(field, left_out)
 
 
 def _as_in(dimension: AnyDimension, value: Scalar) -> Scalar:

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, Protocol
 
 from cluster.config import AnyDimension, CategoricalDimension, FloatDimension, IntDimension
+from lstm.config.section import Section, unwritten
 from lstm.config.trial import TrialConfig
 from lstm.records.objective import Scalar
 
@@ -111,7 +112,16 @@ class Resolver:
 
     def __call__(self, settings: Settings) -> dict[str, Any]:
         """Return the base configuration with the settings filled in, as plain data."""
+        if any(self._is_unwritten(path) for path in settings):  # such a field may be left out, and has a place
+            return resolve(self._base, settings).model_dump()
         return filled(self._tree, {path: self._plain(path, value) for path, value in settings.items()})
+
+    def _is_unwritten(self, path: str) -> bool:
+        section, _, field = path.rpartition(".")
+        if not section:
+            return False
+        kind: type[Section] = type(getattr(self._base, section))
+        return field in unwritten(kind)
 
     def _plain(self, path: str, value: Scalar) -> Scalar:
         """Return a setting in its field's type: a whole number may belong to a real field. Other values stay."""
@@ -119,7 +129,7 @@ class Resolver:
             return value
         if (path, value) not in self._whole:
             section, field = path.split(".")
-            self._whole[path, value] = resolve(self._base, {path: value}).model_dump()[section][field]
+            self._whole[path, value] = getattr(getattr(resolve(self._base, {path: value}), section), field)
         return self._whole[path, value]
 
 

@@ -39,11 +39,11 @@ class Known:
 
 def settings_of(config: TrialConfig, searched: suggest.Space) -> dict[str, Scalar]:
     """Return the searched values of a trial's whole configuration: the active parameters, conditions first."""
-    tree, settings = config.model_dump(), dict[str, Scalar]()
+    settings = dict[str, Scalar]()
     for path in suggest.order(searched):
         if suggest.active(searched[path], settings):
             section, field = path.split(".")
-            settings[path] = tree[section][field]
+            settings[path] = getattr(getattr(config, section), field)
     return settings
 
 

@@ -26,6 +26,7 @@ class Since:
     """
 
     day: str  # the day on which the field was added, as 2026-11-24
+    is_written: bool = True  # False: a configuration leaves the field out while it has its default
 
 
 @cache
@@ -35,6 +36,17 @@ def _added(section: type[BaseModel]) -> Mapping[str, Any]:
         name: field.get_default(call_default_factory=True)
         for name, field in section.model_fields.items()
         if any(isinstance(mark, Since) for mark in field.metadata)
+    }
+
+
+@cache
+def unwritten(section: type[BaseModel]) -> Mapping[str, Any]:
+    """Return the default of each field of a section's class that is left out while it has this default."""
+    marks = {name: field.metadata for name, field in section.model_fields.items()}
+    return {
+        name: default
+        for name, default in _added(section).items()
+        if any(isinstance(mark, Since) and not mark.is_written for mark in marks[name])
     }
 
 

@@ -1,42 +1,44 @@
 """The sections `training` and `probe` of a spec."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from lstm.config.section import Section, Since
+from lstm.config.section import Section, Since, unwritten
 from lstm.records.errors import Fault, fault
+
+EVOLUTION = Since("2026-11-30", is_written=False)
 
 
 class TrainingConfig(Section):
     """How the network is trained: by back-propagation of the task's loss, or by evolution."""
 
-    method: Annotated[Literal["gradient", "evolution"], Since("2026-11-30")] = Field(
+    method: Annotated[Literal["gradient", "evolution"], EVOLUTION] = Field(
         "gradient",
         description="How the weights are learnt. gradient: by back-propagation of the loss; evolution: by evolution "
         "strategies (Salimans et al., 2017), from returns alone. Set evolution when what counts has no gradient, such "
         "as accuracy. A step then costs 2 * population + 1 passes forward.",
     )
-    reward: Annotated[str | None, Since("2026-11-30")] = Field(
+    reward: Annotated[str | None, EVOLUTION] = Field(
         None,
         description="For method evolution: the metric to improve on the training part, without val/, in its own "
         "direction. Absent: loss.",
     )
-    population: Annotated[int | None, Since("2026-11-30")] = Field(
+    population: Annotated[int | None, EVOLUTION] = Field(
         None,
         ge=1,
         le=1_000_000,
         description="For method evolution: pairs of networks in a step. The two of a pair have opposite noise on their "
         "weights. More pairs estimate a better direction. Absent: 32.",
     )
-    population_noise: Annotated[float | None, Since("2026-11-30")] = Field(
+    population_noise: Annotated[float | None, EVOLUTION] = Field(
         None,
         gt=0,
         le=10,
         description="For method evolution: standard deviation of the noise on each weight. Absent: 0.05.",
     )
-    fitness_share: Annotated[float | None, Since("2026-11-30")] = Field(
+    fitness_share: Annotated[float | None, EVOLUTION] = Field(
         None,
         gt=0,
         le=1,
@@ -135,6 +137,13 @@ class TrainingConfig(Section):
         description="Precision of the network's computation. bfloat16 uses autocast; the weights stay float32. On a "
         "CPU, GRUs are still computed in float32, and so are LSTMs if the CPU has no AVX-512 or AMX.",
     )
+
+    @model_serializer(mode="wrap")
+    def _as_earlier_versions(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the fields of evolution that have their defaults: trials without them stay what they were."""
+        tree: dict[str, Any] = write(self)
+        later = unwritten(type(self))
+        return {name: value for name, value in tree.items() if name not in later or value != later[name]}
 
     @property
     def rewarded(self) -> str:

@@ -510,6 +510,8 @@ def test_a_resolver_makes_what_resolve_makes():
         {"training.weight_decay": 1, "model.hidden_size": 8},  # a whole number in a real field
         {"training.weight_decay": 0.5, "model.cell": "gru"},
         {"training.weight_decay": 1, "training.gradient_clip": None},
+        {"training.population": 8, "training.method": "evolution", "training.weight_decay": 1},
+        {"training.method": "gradient"},
         {},
     ]
     for drawn in every:

@@ -261,3 +261,11 @@ def test_without_a_backtest_a_trial_is_written_as_before_there_was_one(trial_con
     made = trial_config({"backtest": {"windows": 3}})
     assert made.model_dump()["data"]["backtest"] == {"windows": 3, "length": None, "refit": True}
     assert TrialConfig.model_validate(made.model_dump()) == made
+
+
+def test_a_configuration_without_evolution_is_written_as_before_there_was_any():
+    before = set(TrainingConfig().model_dump())
+    assert not before & {"method", "reward", "population", "population_noise", "fitness_share"}
+    made = TrainingConfig(method="evolution", population=8)
+    assert set(made.model_dump()) - before == {"method", "population"}
+    assert TrainingConfig.model_validate(made.model_dump()) == made
