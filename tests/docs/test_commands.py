@@ -42,7 +42,7 @@ LESS = {
     COMPARE: "--set training.max_epochs=1 --set search.n_trials=2",
     CLASSIFY: "--set training.max_epochs=1",
     TEXT: "--set training.max_epochs=1",
-    ARTICLE: "",
+    ARTICLE: "--set training.max_epochs=2",
 }
 TRAINING = ("plan", "run", "train")
 OF_A_SHELL = re.compile(r"[|<>&;$*]")
