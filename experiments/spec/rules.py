@@ -63,7 +63,7 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
         yield fault("name-like-a-file", "name", name=name)
     if name and (".." in name or name.endswith(".")):
         yield fault("name-with-dots", "name", name=name)
-    yield from _reward_rules(data, training, document)
+    yield from _reward_rules(data, training, parts.get("search"), document)
     yield from _address_faults(parts)
     yield from _second_rules(parts)
     if "search" in document.filled and document.filled["search"] is None:
@@ -77,15 +77,21 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
         yield from _idle_without_search(parts)
 
 
-def _reward_rules(data: Data | None, training: TrainingConfig | None, document: Document) -> Iterator[Fault]:
-    """Yield a fault if evolution shall improve a metric that the task does not have."""
+def _reward_rules(
+    data: Data | None, training: TrainingConfig | None, search: SearchConfig | None, document: Document
+) -> Iterator[Fault]:
+    """Yield a fault for each metric that evolution shall improve, or may in a search, and that the task lacks."""
     task = named(document.filled.get("task"))
-    if task is None or data is None or training is None or training.method == "gradient":
-        return
-    names, reward = [each.name for each in task.metrics_of(data)], training.rewarded
-    if names and reward not in names:
-        near = nearest(reward, names)
-        yield fault("unknown-metric", "training.reward", metric=reward, near=near, allowed=names)
+    names = [each.name for each in task.metrics_of(data)] if task and data else []
+    rewards: dict[str, Any] = {}
+    if training is not None and training.method == "evolution":
+        rewards["training.reward"] = training.rewarded
+    if search and isinstance(searched := search.space.get("training.reward"), CategoricalDimension):
+        at = "search.space.training.reward.choices"
+        rewards |= {f"{at}.{place}": reward for place, reward in enumerate(searched.choices) if reward is not None}
+    for at, reward in rewards.items():
+        if names and isinstance(reward, str) and reward not in names:
+            yield fault("unknown-metric", at, metric=reward, near=nearest(reward, names), allowed=names)
 
 
 def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:

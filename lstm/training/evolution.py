@@ -77,7 +77,7 @@ class Evolution(Run):
             The loss of the network before the step, the 2-norm of the estimated gradient before clipping, the returns
             `(2, pair)`, and the number of items that all of them were measured on.
         """
-        parameters = list(self.network.parameters())
+        parameters = [each for each in self.network.parameters() if each.requires_grad]  # a user's cell may fix others
         here = nn.utils.parameters_to_vector(parameters)
         seed = self.config.training.seed
 

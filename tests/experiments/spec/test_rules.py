@@ -122,6 +122,22 @@ def test_evolution_improves_a_metric_of_the_task(spec, refused):
     assert (named["metric"], named["near"]) == ("val/mae", "mae")
 
 
+def test_a_search_draws_no_reward_that_the_task_lacks(spec, refused):
+    def among(*rewards):
+        when = "when: {training.method: evolution}"
+        return (
+            "  space:\n",
+            "  space:\n    training.method: {type: categorical, choices: [gradient, evolution]}\n"
+            f"    training.reward: {{type: categorical, choices: [{', '.join(rewards)}], {when}}}\n",
+        )
+
+    space = spec(*among("mae", "loss", "null")).experiment.search.space
+    assert space["training.reward"].choices == ["mae", "loss", None]
+    [(where, code, named)] = refused(*among("loss", "maee"))
+    assert (where.partition(": ")[2], code) == ("search.space.training.reward.choices.1", "unknown-metric")
+    assert (named["metric"], named["near"]) == ("maee", "mae")
+
+
 def test_a_second_objective_needs_probes_and_no_pruner(spec, refused):
     fits = ("n_trials: 32", TWO.format("probe/reliability/noise"))
     more = ("resources:", "probe: {every_trial: true}\nresources:", PRUNER, "{type: none}", "keep: best", "keep: all")

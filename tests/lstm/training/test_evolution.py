@@ -108,6 +108,17 @@ def test_nothing_of_a_network_but_its_weights_is_changed_by_its_population(cases
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_weights_that_need_no_gradient_stay(cases):
+    data, config = cases["copy"]
+    made = Evolution(evolving(config, weight_decay=0.1), data, "cpu")
+    fixed, *others = made.network.parameters()
+    fixed.requires_grad_(False)
+    before = [each.detach().clone() for each in (fixed, *others)]
+    made.next_epoch()
+    same = [torch.equal(one, other) for one, other in zip((fixed, *others), before, strict=True)]
+    assert same == [True] + [False] * len(others)
+
+
 def test_heed_is_asked_before_each_network(cases):
     data, config = cases["adding"]
     asked = []
