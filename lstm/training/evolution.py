@@ -13,7 +13,7 @@ up. So only numbers are kept of a population.
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -90,11 +90,12 @@ class Evolution(Run):
         for pair in range(self._pairs):
             noise = self._noise * draw(pair)
             for side, sign in enumerate((1, -1)):
-                nn.utils.vector_to_parameters(here + sign * noise, parameters)
+                _set(parameters, here + sign * noise)
                 returns[side, pair] = self._sign * self.measured(batches)[0][self._reward]
-        nn.utils.vector_to_parameters(here, parameters)
+        _set(parameters, here)
         estimate = gradient(returns, draw, self._noise)
-        _put(estimate, parameters)
+        for each, part in _parts(estimate, parameters):
+            each.grad = part.clone()
         norm = nn.utils.clip_grad_norm_(parameters, self.config.training.gradient_clip or math.inf)
         self.optimizer.step()
         return metrics["loss"], norm, returns, count
@@ -150,9 +151,15 @@ def _told(returns: np.ndarray) -> tuple[float, float, float]:
     return float(finite.mean()), float(finite.std()), float(finite.max())
 
 
-def _put(estimate: Tensor, parameters: Sequence[nn.Parameter]) -> None:
-    """Put an estimate of all weights' gradient to where the optimizer finds it."""
+def _set(parameters: Sequence[nn.Parameter], values: Tensor) -> None:
+    """Set all weights, in their own storage: cuDNN wants those of a cell in one piece of memory."""
+    for each, part in _parts(values, parameters):
+        each.copy_(part)
+
+
+def _parts(values: Tensor, parameters: Sequence[nn.Parameter]) -> Iterator[tuple[nn.Parameter, Tensor]]:
+    """Yield each parameter with its part of a vector of all weights, in the parameter's shape."""
     start = 0
     for each in parameters:
-        each.grad = estimate[start : start + each.numel()].view_as(each).clone()
+        yield each, values[start : start + each.numel()].view_as(each)
         start += each.numel()
