@@ -49,6 +49,15 @@ def test_a_file_is_translated_line_by_line(near, swept):
     assert near("verify", "pairs", cwd=folder).code == 0
 
 
+def test_losses_of_other_units_are_not_compared(near, swept):
+    folder, _ = swept
+    rows = {line.split()[0]: line for line in near("best", "pairs", cwd=folder).out.splitlines() if line.strip()}
+    assert rows["loss"].rstrip().endswith("in other units")
+    assert "other units" not in rows["character_nats"]
+    base = json.loads(near("best", "pairs", "--json", cwd=folder).out)["base"]
+    assert base["other_unit"] == ["test/loss"]
+
+
 def test_a_wrong_file_is_refused(near, swept):
     folder, _ = swept
     (folder / "bad.de").write_bytes(b"der\n\xff\n")
