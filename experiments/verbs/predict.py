@@ -36,7 +36,8 @@ def main(
     sweep = lookup.read(found)
     chosen = predicting.choose_all(sweep, trial, model, print_note)
     if output:
-        _check(output, [source] if source else _own_data(named, where), force=force)
+        path, start, _ = (source, Path(), None) if source else lookup.source(named, where)
+        _check(output, [start / path] if path else [], force=force)
     if output == "-":
         output = None
     options = {name: value for name, value in options.items() if value is not None}
@@ -55,11 +56,6 @@ def main(
         print(f"{output}: {size} by {by} of {found.name}")
     else:
         sys.stdout.write(_text(made))
-
-
-def _own_data(named: str, home: Home) -> list[Path]:
-    path, folder, _ = lookup.source(named, home)
-    return [folder / path] if path else []
 
 
 def _check(output: str, sources: Sequence[str | Path], *, force: bool) -> None:
