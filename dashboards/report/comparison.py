@@ -17,6 +17,11 @@ from lstm.records.trial import Trial
 SEARCH = "search"  # the kind of a trial that the search asked for
 # Fields of `data` that decide what trials are judged on, and in what scale. The network's inputs do not.
 _JUDGED = ("target", "label", "unit", "vocabulary", "horizon", "split", "step", "open_hours", "missing", "scaling")
+# Fields of `data` that change what one metric means, by the metric: others are the same for all of their values.
+_JUDGED_BY = {
+    "val/loss": ("units", "vocabulary_size", "shared_vocabulary"),
+    **dict.fromkeys(("val/bleu", "val/chrf", "val/exact_match"), ("translated",)),
+}
 _LONGEST = 80  # characters of such a field's value
 
 
@@ -146,7 +151,8 @@ def _judged_on(sweep: Sweep) -> dict[str, str]:
     digest = str(sweep.facts.get("data_fingerprint", ""))[:DIGITS]
     told = {"digest of the data": f"digest of the data {digest}"} if digest else {}
     told |= {"task": f"task {base['task']}"} if base.get("task") else {}
-    told |= {f"data.{name}": f"data.{name} {_short(data[name])}" for name in _JUDGED if data.get(name) is not None}
+    names = (*_JUDGED, *_JUDGED_BY.get(sweep.metric, ()))
+    told |= {f"data.{name}": f"data.{name} {_short(data[name])}" for name in names if data.get(name) is not None}
     return {**told, "backtest": _backtest(sweep)}
 
 

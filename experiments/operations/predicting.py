@@ -221,7 +221,7 @@ def as_file(data: Any, time: str) -> Iterator[str]:
         time: The column of times, which may be the table's index; "" if there is none.
 
     Raises:
-        BadInput: the table can't be written as Parquet.
+        BadInput: the data are no pandas table, or can't be written as Parquet.
     """
     if isinstance(data, str | os.PathLike):
         yield os.fspath(data)
@@ -231,6 +231,8 @@ def as_file(data: Any, time: str) -> Iterator[str]:
             arrays.write(Path(path), data)
             yield path
         return
+    if not hasattr(data, "to_parquet"):
+        raise refused("table-not-kept", "data", why=f"a {type(data).__name__} is no pandas table")
     if time and time not in data.columns and data.index.name in (None, time):
         data = data.reset_index(names=time)
     with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as folder:

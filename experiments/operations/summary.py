@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import judgement
 from experiments.trials import warming, winning
+from lstm.config.trial import TrialConfig
 from lstm.records import looks
 from lstm.records.objective import best as best_of
 from lstm.records.objective import is_better
@@ -177,7 +178,17 @@ def _base(sweep: Sweep) -> dict[str, Any] | None:
         "is_best": best is not None and best.number == base.number,
         "metrics": {name.removeprefix(BASE): v for name, v in metrics.items() if name.startswith(f"{BASE}test/")},
         "gained": gained,
+        **_other_unit(best, base),
     }
+
+
+def _other_unit(best: Trial | None, base: Trial) -> dict[str, list[str]]:
+    """Return the metrics that can't be compared with the base, because the best trial has other units; {} if none."""
+    if best is None or best.config.get("data") == base.config.get("data"):
+        return {}
+    ours, usual = (TrialConfig.model_validate(trial.config) for trial in (best, base))
+    found = tasks.of_other_unit(ours, usual)
+    return {"other_unit": [f"test/{name}" for name in found]} if found else {}
 
 
 def _gain(sweep: Sweep, ours: float | None, base: float | None) -> float | None:

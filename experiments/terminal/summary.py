@@ -114,6 +114,7 @@ def _show_confirmation(document: Mapping[str, Any], screen: "Console") -> None:
 def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
     """Print the metrics on the test part: of the best trial, the base and the baseline."""
     best, base = document["best"], (document.get("base") or {}).get("metrics")
+    unlike = (document.get("base") or {}).get("other_unit", ())
     names = whole([key.removeprefix("test/") for key in best["metrics"] if key.startswith("test/")])
     if not names:
         return
@@ -125,9 +126,13 @@ def _show_tested(document: Mapping[str, Any], screen: "Console") -> None:
         table.add_column(heading, justify="left" if heading == "test part" else "right")
     for name in names:
         ours = best["metrics"][f"test/{name}"]
-        beside = [base[f"test/{name}"]] if base else []
-        beside += [best["metrics"][f"baseline/{name}"]] if usual else []
-        told = [cell for figure in beside for cell in (f"{figure:.5g}", _against(ours, figure))]
+        told = []
+        if base:
+            figure = base[f"test/{name}"]
+            told += [f"{figure:.5g}", "in other units" if f"test/{name}" in unlike else _against(ours, figure)]
+        if usual:
+            figure = best["metrics"][f"baseline/{name}"]
+            told += [f"{figure:.5g}", _against(ours, figure)]
         table.add_row(name, f"{ours:.5g}", *told)
     console(table, screen.file).print(table)
 

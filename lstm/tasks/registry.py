@@ -108,6 +108,14 @@ def record_in(sweep: Sweep) -> TaskRecord:
     return record_of(TrialConfig.model_validate(tree)) if tree else TaskRecord((), "", "", {})
 
 
+def of_other_unit(one: TrialConfig, other: TrialConfig) -> tuple[str, ...]:
+    """Return the metrics that mean another thing in one configuration of a task than in the other."""
+    fields = [path.removeprefix("data.") for path in one.data.changes_unit if path.startswith("data.")]
+    if all(getattr(one.data, name) == getattr(other.data, name) for name in fields):
+        return ()
+    return tuple(metric.name for metric in of(one).metrics if metric.name not in one.data.same_for_all)
+
+
 def load(config: TrialConfig, location: Location, reach: int | None = None) -> Dataset:
     """Read or generate the data of a configuration. All trials share the arrays and never write to them.
 

@@ -137,8 +137,13 @@ def note(found: Verdict) -> str:
 
 
 def amount(difference: Difference) -> str:
-    """Return a difference with its interval: `12 % [7, 16] better`, or `0.4 % worse [-3, 4]` if it contains zero."""
+    """Return a difference with its interval: `12 % [7, 16] better`, or `0.4 % worse [-3, 4]` if it contains zero.
+
+    Without any difference it is `no better`.
+    """
     assert difference.value is not None
+    if difference.value == difference.low == difference.high == 0:
+        return "no better"
     unit, way = _unit(difference), "worse" if difference.value < 0 else "better"
     if difference.low is None or difference.high is None:
         return f"{number(abs(difference.value))}{unit} {way}"

@@ -2,7 +2,10 @@
 
 import json
 
+import pandas as pd
 import pytest
+
+from experiments import SpecError, load
 
 WORDS = {"der": "the", "ein": "a", "hund": "dog", "mann": "man", "läuft": "runs", "sieht": "sees"}
 SPEC = """\
@@ -49,12 +52,32 @@ def test_a_file_is_translated_line_by_line(near, swept):
     assert near("verify", "pairs", cwd=folder).code == 0
 
 
+def test_losses_of_other_units_are_not_compared(near, swept):
+    folder, _ = swept
+    rows = {line.split()[0]: line for line in near("best", "pairs", cwd=folder).out.splitlines() if line.strip()}
+    assert rows["loss"].rstrip().endswith("in other units")
+    assert "other units" not in rows["character_nats"]
+    base = json.loads(near("best", "pairs", "--json", cwd=folder).out)["base"]
+    assert base["other_unit"] == ["test/loss"]
+
+
 def test_a_wrong_file_is_refused(near, swept):
     folder, _ = swept
     (folder / "bad.de").write_bytes(b"der\n\xff\n")
     refused = near("predict", "pairs", "--input", "bad.de", cwd=folder)
     assert (refused.code, refused.out) == (2, "")
     assert "bad.de:2" in refused.err
+
+
+@pytest.mark.parametrize("data", [["der hund"], pd.Series(["der hund"])])
+def test_from_python_a_list_is_refused_and_a_table_is_translated(near, swept, data):
+    folder, _ = swept
+    found = load("pairs", home=folder / "runs")
+    with pytest.raises(SpecError, match="is no pandas table"):
+        found.predict(data)
+    made = found.predict(pd.DataFrame({"source": ["der hund", None]}))
+    assert list(made["source"]) == ["der hund", ""]
+    assert made["score"].isna().tolist() == [False, True]
 
 
 @pytest.mark.faults

@@ -40,9 +40,13 @@ def beside(asked: Pairs, answers: Sequence[str], section: TranslateData) -> Besi
     score = chrf(counts["chrf"])
     rows = []
     for place in np.unique(np.linspace(0, len(answers) - 1, SHOWN).round().astype(int)).tolist():
-        told = "equal" if counts["exact_match"][place, 0] else f"{score[place]:.0f}"
-        rows.append((asked.sources[place], asked.targets[place], answers[place], told))
-    note = "Sentences of the test part, evenly spread, which the best trial has never seen, each with its own chrF."
+        own = "equal" if counts["exact_match"][place, 0] else f"{score[place]:.0f}"
+        rows.append((asked.sources[place], asked.targets[place], answers[place], own))
+    told = signatures(lowercase=section.lowercase)
+    note = (
+        "Sentences of the test part, evenly spread, which the best trial has never seen, each with its own chrF. "
+        f"Figures are sacrebleu's: BLEU {told['bleu']}, chrF {told['chrf']}."
+    )
     return Beside("Translations of the best trial", note, ("source", "reference", "translation", "chrF"), tuple(rows))
 
 

@@ -142,3 +142,22 @@ def test_ten_thousand_trials_are_all_there(make: SimpleNamespace) -> None:
     result = compare([sweep("big", trials)])
     assert len(result.trials) == 10_000
     assert result.trial_parameters == ("model.hidden_size", "training.learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "other", "said"),
+    [
+        ("val/loss", "minimize", {"units": "bpe"}, "(a: data.units characters; b: data.units bpe)"),
+        ("val/loss", "minimize", {"vocabulary_size": 90}, "(a: no data.vocabulary_size; b: data.vocabulary_size 90)"),
+        ("val/loss", "minimize", {"translated": 10}, ""),
+        ("val/character_nats", "minimize", {"units": "bpe"}, ""),
+        ("val/bleu", "maximize", {"units": "bpe"}, ""),
+        ("val/bleu", "maximize", {"translated": 10}, "(a: data.translated 1000; b: data.translated 10)"),
+    ],
+)
+def test_units_change_what_a_loss_means_and_not_a_bleu(metric, direction, other, said):
+    data = {"units": "characters", "translated": 1000}
+    made = [judged_as("a", task="translate", **data), judged_as("b", task="translate", **{**data, **other})]
+    found = compare([replace(each, metric=metric, direction=direction) for each in made])
+    assert found.problem == ""
+    assert said in found.doubt if said else found.doubt == ""

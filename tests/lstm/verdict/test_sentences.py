@@ -156,3 +156,4 @@ def test_numbers_are_as_exact_as_their_interval_and_never_a_zero_that_they_are_n
 
 def test_an_interval_that_leaves_out_zero_never_shows_a_zero():
     assert amount(against(5.0, 0.04, 9.9)) == "5 % [0.04, 10] better"
+    assert amount(against(0.0, 0.0, 0.0)) == "no better"  # as two networks without a right word

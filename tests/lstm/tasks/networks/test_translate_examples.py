@@ -34,6 +34,8 @@ def test_translations_stand_beside_sources_and_references(shown):
     rows = np.unique(np.linspace(0, 59, 12).round().astype(int)).tolist()
     assert [row[:2] for row in texts.rows] == [(test.sources[row], test.targets[row]) for row in rows]
     assert all(len(row) == len(texts.heads) for row in texts.rows)
+    assert "BLEU nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp" in texts.note
+    assert "chrF nrefs:1|case:mixed|eff:yes|nc:6|nw:0" in texts.note
     # They are those that are judged.
     judged = judge(network, data, config.data_as(TranslateData), "test", "a").items
     equal = [row[3] == "equal" for row in texts.rows]
