@@ -36,6 +36,7 @@ ALWAYS = {
     "classify": ["commonest class", "logistic regression", "nearest neighbour"],
     "language_model": ["n-grams"],
     "translate": ["copy of the source", "nearest sentence", "word by word"],
+    "video": ["last frame", "black frame", "mean frame", "shift", "ridge"],
 }
 
 
