@@ -4,6 +4,7 @@ Nothing is unpickled. A compressed `.npz` can't be mapped; its array is read onc
 """
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from lstm.records.errors import BadInput, refused
 
 NPY, ZIP = b"\x93NUMPY", b"PK"
 MOST_UNPACKED = 2**34  # bytes of an array that is compressed, and so is held in memory
+DAMAGED = (  # what numpy and zipfile raise for a file that is cut off, has a wrong header, or is encrypted
+    *(ValueError, EOFError, OSError, OverflowError, MemoryError, RuntimeError, SyntaxError, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 _LOCAL = struct.Struct("<26xHH")  # of a zip's local header: the lengths of the name and of the extra field
 _HEADER = 30  # bytes of a local header before the name
 
@@ -66,7 +71,7 @@ def open_array(path: Path, name: str | None = None) -> Opened:
         raise refused("no-permission-to-read", at=path) from None
     except BadInput:
         raise
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError) as error:
+    except DAMAGED as error:
         raise refused("frames-damaged", at=path, why=_short(error)) from None
     raise refused("not-an-array", at=path)
 

@@ -192,10 +192,45 @@ ARRAYS = {  # by what is wrong: the array, the code, and what the message names 
     "too short": (bytes_of(time=4), "sequences-too-short", {"frames": 4, "wanted": 5}),
     "too few": (bytes_of(count=2), "too-few-sequences", {"count": 2}),
 }
+
+
+def headed(shape, end="}", packed=False):
+    """Return what writes a file of an array whose header has a shape, as text, that is wrong."""
+
+    def make(path):
+        header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, {end}".encode().ljust(117) + b"\n"
+        inside = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(5_000)
+        if packed:
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+                file.writestr("a.npy", inside)
+        else:
+            path.write_bytes(inside)
+        return path
+
+    return make
+
+
+def flagged(path, offset, value):
+    """Write a packed array, and change a number of its entry, in the local header and in the directory."""
+    saved(path.parent, bytes_of(), "a.npz", np.savez_compressed)
+    inside = bytearray((path.parent / "a.npz").read_bytes())
+    for start in (0, inside.rfind(b"PK\x01\x02") + 2):
+        inside[start + offset] = value
+    path.write_bytes(inside)
+    return path
+
+
 FILES = {
     "several arrays": (several, "several-arrays-in-file", {"names": ["train", "test"]}),
     "cut off": (broken, "frames-damaged", {}),
     "a damaged zip": (broken_zip, "frames-damaged", {}),
+    "a negative shape": (headed("(-1, 5, 6, 4)"), "frames-damaged", {}),
+    "a shape without end": (headed("(20, 5, 6, 4", end=""), "frames-damaged", {}),
+    "an endless shape": (headed(f"({10**20}, 5, 6, 4)"), "frames-damaged", {}),
+    "an endless shape, packed": (headed(f"({10**20}, 5, 6, 4)", packed=True), "frames-damaged", {}),
+    "a shape larger than the memory": (headed(f"({10**15}, 5, 6, 4)", packed=True), "frames-damaged", {}),
+    "encrypted": (lambda path: flagged(path, 6, 1), "frames-damaged", {}),
+    "packed in an unknown way": (lambda path: flagged(path, 8, 97), "frames-damaged", {}),
     "no arrays": (no_arrays, "no-array-in-file", {}),
     "a text": (lambda path: path.write_text("no frames") and path, "not-an-array", {}),
     "no file": (lambda path: path, "no-such-file", {}),
