@@ -13,6 +13,7 @@ from cluster.space.suggest import Settings, Space, active, ends_of, filled, list
 from lstm.config import trial as lstm_config
 from lstm.config.model import ModelConfig
 from lstm.config.section import Data, Section
+from lstm.config.tasks import SECTIONS as TASKS
 from lstm.config.training import TrainingConfig
 from lstm.own_code import is_reference
 from lstm.records.errors import Fault, fault, nearest
@@ -70,9 +71,18 @@ def _path_fault(at: str, path: str, data: Data | None) -> Fault | None:
     allowed = [f"{s}.{f}" for s, own in fields.items() for f in own]
     if path in allowed:
         return None
+    if data is None and any(field in kind.model_fields for kind in _extensions(section)):
+        return None  # whether this task has the field is not known, because its section data is wrong itself
     if data and section == "data" and field.split(".")[0] in type(data).model_fields:
         return fault("not-searchable", at, fields=[f"data.{name}" for name in fields["data"]])
     return fault("unknown-field-to-search", at, near=nearest(path, allowed))
+
+
+def _extensions(section: str) -> Iterator[type[Section]]:
+    """Yield the classes of a section that any task has for itself."""
+    for data, _ in TASKS.values():
+        if section in data.extended:
+            yield data.extended[section]
 
 
 def searchable(data: Data | None) -> dict[str, tuple[str, ...]]:

@@ -21,6 +21,7 @@ BLOCK = 2**24  # numbers that are checked at once
 BRIGHTEST = 255.0  # of whole numbers of 8 bits
 MOST_CHANNELS = 64
 COLOURS = 4  # most channels of a picture
+NARROW = 1e6  # ends of a range up to which float32 keeps a pixel's place in it
 SWAPPED = 0.8  # neighbours in the first axis that differ by less than this share of those in the second
 COMPARED = 32  # pairs of frames
 
@@ -91,10 +92,14 @@ class Frames:
 
 def scaled(frames: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return frames (…, height, width, channel) as (…, channel, height, width) float32, `low` as 0 and `high` as 1."""
-    found = np.moveaxis(frames, -1, -3).astype(np.float32)
-    found -= np.float32(low)
-    found /= np.float32(high - low)
-    return found
+    # In float64 where float32 would round the values before the lowest one is taken off.
+    is_narrow = frames.dtype.itemsize <= 2 or (frames.dtype == np.float32 and max(abs(low), abs(high)) <= NARROW)
+    exact = np.float32 if is_narrow else np.float64
+    found: Any = np.moveaxis(frames, -1, -3).astype(exact)
+    found -= exact(low)
+    found /= exact(high - low)
+    made: np.ndarray = found.astype(np.float32, copy=False)
+    return made
 
 
 def load(section: VideoData, path: Path | None) -> Frames:
@@ -163,7 +168,8 @@ def read(section: VideoData, path: Path, facts: VideoFacts) -> tuple[np.ndarray,
         raise refused("frames-of-another-shape", at=path, shape=list(sides), wanted=list(wanted))
     if values.shape[1] < section.lookback:
         raise refused("too-few-frames-to-look-back", at=path, frames=values.shape[1], lookback=section.lookback)
-    _check_values(path, values, facts.low, facts.high, is_given=True)
+    least, most, _ = _check_values(path, values, facts.low, facts.high, is_given=True)
+    _check_unit(path, values, (least, most), (facts.low, facts.high))
     return values, given.ndim == 4
 
 
@@ -235,7 +241,15 @@ def _checked(path: Path, values: np.ndarray, section: VideoData, old: int = 0) -
         raise refused("frames-all-alike", at=path, value=least)
     if is_byte and section.range is None and most <= 1:
         raise refused("range-of-bytes-unclear", "data.range", file=str(path))
+    _check_unit(path, values, (least, most), (low, high))
     return low, high, digests
+
+
+def _check_unit(path: Path, values: np.ndarray, found: tuple[float, float], ends: tuple[float, float]) -> None:
+    """Refuse real numbers from 0 to 1 where the range is that of bytes: they would all be nearly black."""
+    is_byte_range = ends[0] == 0 and ends[1] >= BRIGHTEST
+    if values.dtype.kind == "f" and is_byte_range and found[0] >= 0 and 0 < found[1] <= 1:
+        raise refused("frames-in-another-unit", "data.range", file=str(path), most=found[1], high=ends[1])
 
 
 def _check_values(

@@ -15,6 +15,7 @@ from experiments import load
 from experiments.cli import main
 from experiments.operations.drafting import new
 from experiments.spec import loader
+from lstm.records.errors import BadInput
 
 SPEC = """\
 name: frames
@@ -226,3 +227,12 @@ def test_generated_digits_need_no_file(tmp_path, monkeypatch):
     assert spec.shown_location == ""
     assert loader.comparable(spec)["data.path"] is None  # frames of a file instead would be another sweep
     assert loader.load("a.yaml").location.path is None
+
+
+def test_a_wrong_section_data_does_not_make_the_searched_fields_wrong(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    space = "    model.kernel_size: {type: categorical, choices: [3, 5], when: {model.cell: convlstm}}\n"
+    Path("a.yaml").write_text(SPEC.replace("[0, 255]", "[0, .nan]").replace("resources:", f"{space}resources:"))
+    with pytest.raises(BadInput) as error:
+        loader.load("a.yaml")
+    assert {each.path.partition(".")[0] for each in error.value.faults} == {"data"}

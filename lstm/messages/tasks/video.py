@@ -107,6 +107,11 @@ FRAMES: dict[str, Entry] = {
         "say which: [0, 1] or [0, 255]",
         {"file": "frames.npz"},
     ),
+    "frames-in-another-unit": Entry(
+        "is 0 to {high:g}, and {file} has real numbers of which none is larger than {most:g}: nearly black frames",
+        "multiply the values of the file, or train with data.range: [0, 1] and such files",
+        {"file": "frames.npy", "most": 1.0, "high": 255.0},
+    ),
     "frames-all-alike": Entry(
         "has the value {value:g} in all pixels, so there is nothing to learn", "give frames that differ", {"value": 0.0}
     ),

@@ -272,6 +272,19 @@ def test_a_range_that_was_given_holds(tmp_path):
     assert video.load(section(range=[0, 1]), saved(tmp_path, bytes_of() // 128)).high == 1
 
 
+def test_real_numbers_to_one_are_not_taken_for_bytes(tmp_path):
+    refused(
+        saved(tmp_path, bytes_of() / 255), "frames-in-another-unit", {"most": 1.0, "high": 255.0}, range=[0.0, 255.0]
+    )
+
+
+@pytest.mark.parametrize("low", [1e5, 1e8])
+def test_a_narrow_range_far_from_zero_keeps_its_pixels(tmp_path, low):
+    values = np.random.default_rng(1).random((20, 5, 6, 4))
+    found = video.load(section(range=[low, low + 1]), saved(tmp_path, low + values)).items(np.arange(2))[0]
+    np.testing.assert_allclose(found[:, :, 0], values[:2, :3], atol=1e-6)
+
+
 def test_a_large_packed_array_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "MOST_UNPACKED", 1_000)
     refused(saved(tmp_path, bytes_of(), "a.npz", np.savez_compressed), "packed-array-too-large", {"limit": 1_000})
@@ -285,6 +298,7 @@ def test_frames_to_predict_from_must_be_like_those_of_the_training(tmp_path):
         (bytes_of(3, 7, 5), "frames-of-another-shape"),
         (bytes_of(3, 2), "too-few-frames-to-look-back"),
         (bytes_of(3, 7).astype(float) + 1, "pixel-out-of-range"),
+        (bytes_of(3, 7) / 255, "frames-in-another-unit"),
     ):
         with pytest.raises(BadInput) as error:
             video.read(section(), saved(tmp_path, values), facts)
