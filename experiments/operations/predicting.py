@@ -15,7 +15,6 @@ from experiments.own_code import CodeFile
 from experiments.spec.yaml_document import Document
 from experiments.trials import winning
 from lstm.config.trial import TrialConfig
-from lstm.data.frames import arrays
 from lstm.messages.message import Say, note
 from lstm.own_code import file_of, is_reference
 from lstm.records.errors import BadInput, refused
@@ -227,6 +226,8 @@ def as_file(data: Any, time: str) -> Iterator[str]:
         yield os.fspath(data)
         return
     if hasattr(data, "__array_interface__"):
+        from lstm.data.frames import arrays
+
         with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as folder, _unnamed(path := f"{folder}/data.npy"):
             arrays.write(Path(path), data)
             yield path
@@ -357,6 +358,7 @@ def write(output: str, made: Predicted) -> None:
         BadInput: the file can't be written.
     """
     from dashboards.report import strips
+    from lstm.data.frames import arrays
 
     try:
         if isinstance(made, ForecastFrames):

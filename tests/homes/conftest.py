@@ -35,7 +35,8 @@ def unpack(tmp_path):
             folder = place / f"{version}-{name}"
             shutil.rmtree(folder, ignore_errors=True)
             with tarfile.open(HERE / f"{version}-{name}.tar.xz") as archive:
-                archive.extractall(place, filter="data")
+                safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # not before Python 3.11.4
+                archive.extractall(place, **safe)
         except OSError as error:
             pytest.skip(f"{place}: can't be written to: {error.strerror}")
         made.append(folder)
