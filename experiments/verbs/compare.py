@@ -8,6 +8,7 @@ from experiments import lookup, report
 from experiments.home import Home
 from experiments.terminal.formats import console, duration
 from experiments.terminal.output import emit, print_note
+from lstm.records.errors import refused
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,6 +20,8 @@ def main(
     *, home: str, named: Sequence[str], trials: int, page: str | None = None, force: bool = False, as_json: bool
 ) -> None:
     """Print the comparison; `trials` is the number of trials to show, 0 for all. Write the page if it has a name."""
+    if force and page is None:
+        raise refused("force-without-file", at="--force", flag="--html")
     where, file = Home.at(home), None if page is None else Path(page)
     found = [lookup.sweep(each, where, print_note) for each in dict.fromkeys(named)]
     comparison = report.compared(found, lookup.read, file, f"--html {page}", force=force)

@@ -9,6 +9,7 @@ from experiments.home import Home
 from experiments.operations import predicting
 from experiments.terminal.output import emit, print_note
 from lstm.config.trial import TrialConfig
+from lstm.records.errors import refused
 from lstm.records.figures import ForecastFrames, Passage, Predicted, TranslatedLines
 from lstm.tasks import registry as tasks
 
@@ -27,6 +28,8 @@ def main(
     **options: Any,
 ) -> None:
     """Write the prediction. `options` are those of single tasks; the value is None if one is not given."""
+    if force and output in (None, "-"):
+        raise refused("force-without-file", at="--force", flag="--output")
     where = Home.at(home)
     found = lookup.sweep(named, where, print_note)
     sweep = lookup.read(found)

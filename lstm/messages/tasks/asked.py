@@ -6,6 +6,9 @@ TASKS: dict[str, Entry] = {
     "flag-of-another-task": Entry(
         "has no effect with the task {task}", "leave the flag out", example={"task": "forecast"}
     ),
+    "force-without-file": Entry(
+        "has no effect: nothing is written without {flag}", "leave it out, or give {flag} FILE", {"flag": "--html"}
+    ),
     # --- Refits
     "refit-of-generated-data": Entry(
         "the data are generated, so that there are no data which a refit could learn from besides",

@@ -122,6 +122,7 @@ def test_a_page_of_ours_or_an_empty_file_is_overwritten_whatever_its_name(copied
         (["tiny", "--html", "."], "--html .: is a folder, must be a file"),
         (["tiny", "--html", "new/"], "--html new/: is a folder, must be a file"),
         (["tiny", "tinny", "--html", "all.html"], "did you mean tiny?"),
+        (["tiny", "--force"], "--force: has no effect: nothing is written without --html"),
     ],
 )
 def test_a_page_that_can_not_be(copied, sweep, words, told):

@@ -55,6 +55,7 @@ def test_into_a_file(there, sweep, tmp_path):
     document = json.loads(sweep(*again, "--force").out)
     assert document["output"] == f"{tmp_path}/a.csv"
     assert sweep("predict", "tiny", "--output", "-").out == sweep("predict", "tiny").out
+    assert "--force: has no effect: nothing is written without --output" in sweep("predict", "tiny", "--force").err
 
 
 def test_the_data_of_the_sweep_are_not_overwritten(copied, sweep):
