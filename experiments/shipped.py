@@ -125,7 +125,9 @@ def main() -> None:
     known = dict(versions())
     for path in sorted(FOLDER.glob("*.yaml")):
         name = str(yaml_file.read(path, whole=False).filled["name"])
-        if (today := _hash(path)) != known.get(name, ("",))[-1]:
+        if not (today := _hash(path)):
+            raise SystemExit(f"{path}: is no right spec; `sweep plan {path}` says why")
+        if today != known.get(name, ("",))[-1]:
             known[name] = (*known.get(name, ()), today)
     data = dict(data_versions())
     for path in sorted(DATA.iterdir()):
