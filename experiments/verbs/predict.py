@@ -1,6 +1,8 @@
-"""`sweep predict`: write predictions as CSV, or continue a text, with the best trial's best epoch."""
+"""`sweep predict`: write predictions as CSV, a text, lines or frames, with the best trial's best epoch."""
 
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from experiments.home import Home
 from experiments.operations import predicting
 from experiments.terminal.output import emit, print_note
 from lstm.config.trial import TrialConfig
-from lstm.records.errors import refused
+from lstm.records.errors import BadInput, refused
 from lstm.records.figures import ForecastFrames, Passage, Predicted, TranslatedLines
 from lstm.tasks import registry as tasks
 
@@ -35,8 +37,11 @@ def main(
     sweep = lookup.read(found)
     chosen = predicting.choose_all(sweep, trial, model, print_note)
     task = tasks.of(TrialConfig.model_validate(chosen[0].config))
-    sources: list[str | Path] = [] if not output else [source] if source else _own_data(named, where)
-    predicting.check_output(output, sources, task.ending, force=force)
+    kept: list[str | Path] = [source] if source else []
+    if output:
+        with suppress(BadInput) if source else nullcontext():  # with a file of its own, a prediction needs no others
+            kept += _own_data(named, where, [*task.location.model_fields])
+    predicting.check_output(output, kept, task.ending, force=force)
     if output == "-":
         output = None
     options = {name: value for name, value in options.items() if value is not None}
@@ -57,9 +62,11 @@ def main(
         sys.stdout.write(predicting.text_of(made))
 
 
-def _own_data(named: str, home: Home) -> list[str | Path]:
-    path, folder, _ = lookup.source(named, home)
-    return [folder / path] if path else []
+def _own_data(named: str, home: Home, fields: Sequence[str]) -> list[Path]:
+    """Return the files that the sweep has learnt from; `fields` are those of the task's location."""
+    _, folder, document = lookup.source(named, home)
+    paths = [document.filled["data"].get(name) for name in fields]
+    return [folder / path for path in paths if path]
 
 
 def _size(made: Predicted, rows: str) -> str:

@@ -61,10 +61,12 @@ def test_into_a_file(there, sweep, tmp_path):
 def test_the_data_of_the_sweep_are_not_overwritten(copied, sweep):
     data = copied.folder / "tiny.csv"
     before = data.read_bytes()
-    answer = sweep("predict", "tiny.yaml", "--output", "tiny.csv", "--force")
-    assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith("--output tiny.csv: is the data itself")
-    assert data.read_bytes() == before
+    (copied.folder / "newer.csv").write_bytes(before)
+    for words in ([], ["--input", "newer.csv"]):
+        answer = sweep("predict", "tiny.yaml", *words, "--output", "tiny.csv", "--force")
+        assert (answer.code, answer.out) == (2, "")
+        assert answer.err.startswith("--output tiny.csv: is the data itself")
+        assert data.read_bytes() == before
 
 
 @pytest.mark.parametrize(
