@@ -14,7 +14,6 @@ from lstm.storage import files
 
 FILE, FORM = "launched.json", 1
 VARIABLE = "SWEEP_LAUNCHED"  # in the job's environment, for the driver: SYSTEM:JOB
-FACT = "launched"  # of the study
 _LOCK = ".launching"
 
 
@@ -90,7 +89,7 @@ def launching(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
-    """Return the job in which this process drives, for the study to remember; None outside a launched job."""
+def of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the job in which this process drives, for the study to remember; nothing outside a launched job."""
     system, mark, job = environment.get(VARIABLE, "").partition(":")
-    return {"system": system, "job": job} if mark else None
+    return {"system": system, "job": job} if mark else {}

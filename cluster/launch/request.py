@@ -63,6 +63,7 @@ class Request:
     overrides: tuple[str, ...]  # what --set says, as PATH=VALUE
     code: str | None  # what --code says
     home: str
+    cwd: str  # the working folder
     size: Size
     profile: SlurmProfile | KubernetesProfile  # with the options of the command line
     python: str  # the Python that launches

@@ -144,6 +144,7 @@ def _request(
         overrides=tuple(overrides),
         code=code and os.path.abspath(code),  # noqa: PTH100
         home=str(home.folder),
+        cwd=str(Path.cwd()),
         size=size,
         profile=profile,
         python=sys.executable,

@@ -30,6 +30,11 @@ ENTRIES: dict[str, Entry] = {
         "launch from where {tool} is, such as the cluster's login node",
         {"tool": "sbatch"},
     ),
+    "launch-tool-silent": Entry(
+        "{tool} did not answer within {seconds:g} s",
+        "try again once the system answers",
+        {"tool": "scontrol", "seconds": 60.0},
+    ),
     "launch-refused": Entry(
         "{tool} has refused: {why}",
         "mend what {tool} says, with the options of `sweep launch` or in the cluster's profile",
