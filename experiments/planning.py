@@ -82,8 +82,8 @@ def make(spec: Spec, home: Home, *, to_look: bool = False, load: "Callable[..., 
     except BadInput as error:
         raise BadInput(*map(spec.placed, error.faults)) from None
     _check_fit(spec, series)
-    notes = tuple(map(spec.document.hidden, where.notes))
     order = _order(spec, home, where)
+    notes = tuple(map(spec.document.hidden, [*where.notes, *addresses.on_network(order.study_url)]))
     return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,10 @@ def launching(folder: Path) -> Iterator[None]:
 
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:  # the process before this one has just removed the folder
+            continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
             break
@@ -85,7 +88,7 @@ def launching(folder: Path) -> Iterator[None]:
     finally:
         (folder / _LOCK).unlink(missing_ok=True)
         os.close(lock)
-        if not any(folder.iterdir()):
+        with suppress(OSError):  # it holds something
             folder.rmdir()
 
 

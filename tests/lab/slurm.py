@@ -4,9 +4,9 @@
         cluster.run("sbatch", "job.sh")             # on the login node
         cluster.nodes[0].kill()
 
-The first host is the login node with the controller; each further host is a node with two CPUs and two GPUs that no driver
-backs. The partition `low` (the default) is preempted by `high`, whose jobs may use the same nodes. There is no accounting,
-so `sacct` answers nothing. All paths are those of this machine, so that every folder is shared.
+The first host is the login node with the controller; each further host is a node with two CPUs and two GPUs that no
+driver backs. The partition `low` (the default) is preempted by `high`, whose jobs may use the same nodes. There is no
+accounting, so `sacct` answers nothing. All paths are those of this machine, so that every folder is shared.
 """
 
 import os
@@ -14,6 +14,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -116,18 +117,45 @@ class Cluster:
         """Starts the daemon of a node."""
         host.start("slurmd", "-D", "-N", host.name, output=self.folder / f"{host.name}.out")
 
+    def open_to_all(self) -> None:
+        """Lets other users than root run this very Python, which may lie in a folder of root's alone."""
+        python = Path(sys.executable).resolve()
+        closed = [folder for folder in python.parents if folder != folder.parent and not folder.stat().st_mode & 0o001]
+        if not closed:
+            return
+        (above,) = closed[-1:]  # on each host a folder that all may enter stands before it, with Python alone
+        for host in self._lab.hosts:
+            kept = host.scratch / "python"
+            kept.mkdir()
+            inner = python.parents[1]
+            host.run("mount", "--bind", inner, kept, check=True)
+            host.run("mount", "-t", "tmpfs", "-o", "mode=755", "none", above, check=True)
+            host.run("mkdir", "-p", inner, check=True)
+            host.run("mount", "--bind", kept, inner, check=True)
+
+    def replace(self, place: int) -> None:
+        """Puts a new node in the place of one that was killed."""
+        made = self._lab.host(place + 2)
+        made.environment.update(self.environment)
+        self.nodes[place] = made
+        self.start_node(made)
+        self.wait(lambda: self.states()[place] == "idle", 120)
+
     def run(
         self,
         *words: str | Path,
         user: str | None = None,
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        check: bool = False,
     ) -> "subprocess.CompletedProcess[str]":
         """Runs a command on the login node, as root or another user."""
         if user is not None:
             known = pwd.getpwnam(user)
-            words = ("setpriv", f"--reuid={known.pw_uid}", f"--regid={known.pw_gid}", "--clear-groups", "--", *words)
-        return self.login.run(*words, cwd=cwd, environment=environment)
+            first = str(hosts.BIN / str(words[0])) if (hosts.BIN / str(words[0])).is_file() else words[0]
+            become = (f"--reuid={known.pw_uid}", f"--regid={known.pw_gid}", "--clear-groups")
+            words = ("setpriv", *become, "--", first, *words[1:])
+        return self.login.run(*words, cwd=cwd, environment=environment, check=check)
 
     def states(self) -> list[str]:
         """The state of each node, as `sinfo` has it."""

@@ -70,9 +70,11 @@ NOTES: dict[str, Entry] = {
         "the time limit cuts the sweep into {low} to {high} runs of the job, between which it waits for nodes again",
         example={"low": 1, "high": 3},
     ),
-    "launch-folders-not-checked": Entry(
-        "the spec, its data and the home must be seen by all nodes under the same paths, which is not checked",
-        "name the folders that are shared in `shared` of the cluster's profile",
+    "study-file-on-network": Entry(
+        "the study is a SQLite file on {kind}, a network file system whose locks can fail when the driver moves to "
+        "another machine",
+        "keep the study in PostgreSQL, or give the file a folder on a disk of the machine that drives",
+        {"kind": "nfs4"},
     ),
     "launch-answered-by": Entry(
         "the study can't be read here ({why}), so this is what {tool} says",
