@@ -21,7 +21,7 @@ UNIT = tests/lstm tests/cluster/space tests/cluster/test_config.py tests/cluster
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
-.PHONY: help sweep check test unit coverage faults clusters pages bench lint types imports docs pictures tests schema clean
+.PHONY: help sweep check test unit coverage faults pages clusters bench lint types imports docs pictures tests schema clean
 
 sweep: $(VENV)/installed  ## run experiments/co2.yaml, and show its trials
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
@@ -66,13 +66,13 @@ coverage: $(VENV)/installed-dev  ## the same with the lines that no test reaches
 faults: $(VENV)/installed-dev  ## the full matrix of faults: more than an hour
 	$(BIN)/python -m pytest -m faults --durations=0
 
-# Debian's slurm-wlm and munge, as root: a controller and three nodes in network namespaces.
-clusters: $(VENV)/installed-dev  ## launched sweeps on a real Slurm: half an hour
-	$(BIN)/python -m pytest -m clusters --durations=0
-
 # Pages with up to 1,000 runs in Chromium, light and dark; the pictures are in build/pages.
 pages: $(VENV)/installed-dev  ## the pages in a real browser: minutes
 	$(BIN)/python -m pytest -m pages --durations=0
+
+# What a test needs and this machine lacks is said where it skips.
+clusters: $(VENV)/installed-dev  ## real clusters, or what stands in for them: minutes to hours
+	$(BIN)/python -m pytest -m clusters --durations=0
 
 # Us beside the stock recipe, NeuralForecast and bare PyTorch on the same work; needs the machine for itself.
 bench: $(VENV)/installed $(BENCH_VENV)/tried  ## us beside others on the same work

@@ -63,9 +63,9 @@ class Request:
     overrides: tuple[str, ...]  # what --set says, as PATH=VALUE
     code: str | None  # what --code says
     home: str
-    cwd: str  # the working folder
     size: Size
     profile: SlurmProfile | KubernetesProfile  # with the options of the command line
     python: str  # the Python that launches
+    cwd: str = "/"  # the working folder
     variables: tuple[str, ...] = ()  # names of the environment's variables that the spec names
     needs: tuple[tuple[Need, str], ...] = ()  # files and folders here that the driver needs there

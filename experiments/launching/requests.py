@@ -79,7 +79,8 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     found = describe(plan, shape.at_once)
     low, high = sorted(found["sweep_s"])
     shape = replace(shape, seconds=(low, high))
-    shape = replace(shape, unknown=tuple(_unknown(found, shape)))
+    unknown = _unknown(found, shape, is_checked=bool(profile.shared) or asked.system != "slurm")
+    shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
     return Ready(request, shape, found, plan.order.study_url)
 
@@ -124,8 +125,10 @@ def _rows(ready: Ready, *, whole: bool) -> Iterator[tuple[str, str]]:
         yield "note", str(told)
 
 
-def _unknown(found: Mapping[str, Any], shape: Shape) -> Iterator[Note]:
-    """Yield what can't be known before the sweep runs."""
+def _unknown(found: Mapping[str, Any], shape: Shape, *, is_checked: bool) -> Iterator[Note]:
+    """Yield what can't be known before the sweep runs; `is_checked` says whether the nodes see what it needs."""
+    if not is_checked:
+        yield note("launch-folders-not-checked")
     yield note("launch-wait-unknown")
     yield note("launch-speed-unknown", device=found["device"], gpus=shape.size.gpus or None)
     if shape.runs and shape.runs[1] > 1:

@@ -54,13 +54,13 @@ class Sweep:
 
     cluster: slurm.Cluster
     folder: Path
-    epochs: int = 8
+    epochs: int = 5
     trials: int = 4
     user: str | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(1400))
+        rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(900))
         (self.folder / "wave.csv").write_text(f"y\n{rows}\n")
         (self.folder / "spec.yaml").write_text(SPEC.format(epochs=self.epochs, trials=self.trials))
         if self.user is not None:
@@ -168,7 +168,7 @@ def test_a_preempted_sweep_goes_on_by_itself_three_times(sweep: Sweep) -> None:
 
 
 def test_a_sweep_goes_on_after_its_time_limit(sweep: Sweep) -> None:
-    sweep.epochs = 16
+    sweep.epochs = 12
     (sweep.folder / "spec.yaml").write_text(SPEC.format(epochs=sweep.epochs, trials=sweep.trials))
     job = sweep.launch("--nodes", "1", "--cpus", "2", "--time", "0:03:00", profile="{warn: 90}")
     found = sweep.end(job, "COMPLETED")

@@ -76,6 +76,10 @@ NOTES: dict[str, Entry] = {
         "keep the study in PostgreSQL, or give the file a folder on a disk of the machine that drives",
         {"kind": "nfs4"},
     ),
+    "launch-folders-not-checked": Entry(
+        "the spec, its data and the home must be seen by all nodes under the same paths, which is not checked",
+        "name the folders that are shared in `shared` of the cluster's profile",
+    ),
     "launch-answered-by": Entry(
         "the study can't be read here ({why}), so this is what {tool} says",
         example={"why": "no such sweep", "tool": "squeue"},
