@@ -32,7 +32,7 @@ search:
   sampler: {{type: random, seed: 3}}
   space:
     model.hidden_size: {{type: int, low: 8, high: 32}}
-resources: {{gpus_per_trial: 0}}
+resources: {{gpus_per_trial: 0, max_concurrent: {at_once}}}
 """
 LEFT_S = 900.0  # no time is asserted: what takes longer hangs
 USERS = ("games", "www-data")
@@ -54,15 +54,18 @@ class Sweep:
 
     cluster: slurm.Cluster
     folder: Path
+    at_once: int | str = 1  # slow, so that it is hit in its middle, and little work to do again alone
     epochs: int = 5
     trials: int = 4
     user: str | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(900))
+        rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(500))
         (self.folder / "wave.csv").write_text(f"y\n{rows}\n")
-        (self.folder / "spec.yaml").write_text(SPEC.format(epochs=self.epochs, trials=self.trials))
+        (self.folder / "spec.yaml").write_text(
+            SPEC.format(epochs=self.epochs, trials=self.trials, at_once=self.at_once)
+        )
         if self.user is not None:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
 
@@ -125,7 +128,8 @@ def sweep(cluster: slurm.Cluster, request: pytest.FixtureRequest) -> Sweep:
     return Sweep(cluster, cluster.folder / request.node.name[5:30])
 
 
-def test_a_sweep_over_two_nodes_ends_and_is_followed_from_the_login_node(sweep: Sweep) -> None:
+def test_a_sweep_over_two_nodes_ends_and_is_followed_from_the_login_node(cluster: slurm.Cluster) -> None:
+    sweep = Sweep(cluster, cluster.folder / "two-nodes", at_once="auto", epochs=8)
     code, said = sweep.sweep("plan", "spec.yaml", "--on", "slurm", "--nodes", "2", "--cpus", "2")
     assert code == 0, said
     assert "4 trials, 2 a node" in said
@@ -168,12 +172,14 @@ def test_a_preempted_sweep_goes_on_by_itself_three_times(sweep: Sweep) -> None:
 
 
 def test_a_sweep_goes_on_after_its_time_limit(sweep: Sweep) -> None:
-    sweep.epochs = 12
-    (sweep.folder / "spec.yaml").write_text(SPEC.format(epochs=sweep.epochs, trials=sweep.trials))
-    job = sweep.launch("--nodes", "1", "--cpus", "2", "--time", "0:03:00", profile="{warn: 90}")
-    found = sweep.end(job, "COMPLETED")
-    assert int(found["Restarts"]) >= 1
+    job = sweep.launch("--nodes", "1", "--cpus", "2", "--time", "1:00:00")
+    sweep.wait_for_epochs()
+    sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2", check=True)  # minutes: it is near
+    sweep.cluster.wait(lambda: sweep.cluster.job(job)["Restarts"] == "1", LEFT_S)
+    sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60", check=True)
+    assert sweep.end(job, "COMPLETED")["Restarts"] == "1"
     assert "the time limit is near: the sweep stops" in sweep.log(job)
+    assert "every trial's last whole epoch is kept" in sweep.log(job)
     sweep.check_whole()
 
 

@@ -142,7 +142,7 @@ def _first(text: str) -> str:
 
 def _of_controller(line: str) -> State:
     """Return the state in a line of `scontrol show job --oneliner`."""
-    found = dict(re.findall(r"(?:^|\s)(JobState|Reason|Restarts|ExitCode|Comment)=(\S*)", line))
+    found = dict(re.findall(r"(?:^|\s)(JobState|Reason|Restarts|ExitCode)=(\S*)", line))
     word, code = found["JobState"], int(found.get("ExitCode", "0:0").partition(":")[0])
     phase = _phase(word)
     why = found.get("Reason", "None")
