@@ -43,7 +43,7 @@ def cluster() -> Iterator[slurm.Cluster]:
     """A login node and three nodes, which other users than root may use, too."""
     if reason := slurm.missing():
         pytest.skip(reason)
-    with slurm.cluster(3) as made:
+    with slurm.cluster(3, cpus=(2, 3, 2)) as made:
         made.open_to_all()
         yield made
 
@@ -198,6 +198,17 @@ def test_a_cancelled_sweep_stays_so_and_goes_on_when_it_is_launched_again(sweep:
     assert (found["Restarts"], found["ExitCode"]) == ("0", "130:0"), "who asks for the end by `stop` means it"
     sweep.end(sweep.launch("--nodes", "1", "--cpus", "2"), "COMPLETED")
     sweep.check_whole()
+
+
+def test_nodes_that_differ_give_what_they_have(sweep: Sweep) -> None:
+    job = sweep.launch("--nodes", "3", "--cpus", "2", "--gpus", "1", profile="{options: [--exclusive]}")
+    sweep.wait_for_epochs()
+    told = (sweep.folder / f"runs/launched/slurm/{job}.0.ray").read_text()
+    given = sorted(line.partition("gives Ray ")[2] for line in told.splitlines() if "gives Ray" in line)
+    assert given == ["--num-cpus=2 --num-gpus=1", "--num-cpus=2 --num-gpus=1", "--num-cpus=3 --num-gpus=1"]
+    assert "has 3 of 3 nodes" in sweep.log(job)
+    sweep.cluster.run("scancel", job, check=True)
+    sweep.end(job, "CANCELLED")
 
 
 def test_a_job_that_waits_is_cancelled_by_stop(sweep: Sweep) -> None:

@@ -19,6 +19,7 @@ FULL = {
     "time": "12:00:00",
     "partition": "gpu",
     "account": "lab_7",
+    "gpu_type": "a100",
     "options": ["--constraint=a100&nvlink"],
     "modules": ["python/3.11", "cuda"],
     "setup": ["export OMP_NUM_THREADS=1"],
