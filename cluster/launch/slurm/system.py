@@ -129,7 +129,7 @@ def _tool(name: str, *words: str, text: str | None = None) -> "subprocess.Comple
             text=True,
             timeout=TOOL_S,
             check=False,
-            **given,  # type: ignore[call-overload]
+            **given,
         )
     except subprocess.TimeoutExpired:
         raise refused("launch-tool-silent", at="--on slurm", tool=name, seconds=TOOL_S) from None
