@@ -199,17 +199,22 @@ def test_a_cancelled_sweep_stays_so_and_goes_on_when_it_is_launched_again(sweep:
     found = sweep.end(job, "CANCELLED")
     assert found["Restarts"] == "0"
     assert "every trial's last whole epoch is kept" in sweep.log(job), sweep.log(job)
-    again = sweep.launch("--nodes", "2", "--cpus", "2")
-    sweep.wait_for_epochs()
-    code, said = sweep.sweep("stop", "launched")
-    assert (code, "stopped" in said) == (0, True), said
-    found = sweep.end(again, "FAILED")
-    assert (found["Restarts"], found["ExitCode"]) == ("0", "130:0"), "who asks for the end by `stop` means it"
     sweep.end(sweep.launch("--nodes", "1", "--cpus", "2"), "COMPLETED")
     sweep.check_whole()
 
 
-def test_nodes_that_differ_give_what_they_have(sweep: Sweep) -> None:
+def test_a_sweep_that_is_stopped_is_not_queued_again(cluster: slurm.Cluster) -> None:
+    sweep = Sweep(cluster, cluster.folder / "stopped", epochs=1000)
+    job = sweep.launch("--nodes", "2", "--cpus", "2")
+    sweep.wait_for_epochs()
+    code, said = sweep.sweep("stop", "launched")
+    assert (code, "stopped" in said) == (0, True), said
+    found = sweep.end(job, "FAILED")
+    assert (found["Restarts"], found["ExitCode"]) == ("0", "130:0"), "who asks for the end by `stop` means it"
+
+
+def test_nodes_that_differ_give_what_they_have(cluster: slurm.Cluster) -> None:
+    sweep = Sweep(cluster, cluster.folder / "differ", epochs=1000)
     job = sweep.launch("--nodes", "3", "--cpus", "2", "--gpus", "1", profile="{options: [--exclusive]}")
     sweep.wait_for_epochs()
     told = (sweep.folder / f"runs/launched/slurm/{job}.0.ray").read_text()
@@ -273,9 +278,9 @@ def test_a_study_in_postgresql_is_named_by_the_environment_alone(cluster: slurm.
         assert [file for file in told if sweep.address.encode() in file.read_bytes()] == []
 
 
-def test_two_users_share_a_node(cluster: slurm.Cluster) -> None:
+def test_two_users_share_a_node_and_the_end_of_one_leaves_the_other(cluster: slurm.Cluster) -> None:
     node = cluster.nodes[0].name
-    sweeps = [Sweep(cluster, cluster.folder / user, user=user) for user in USERS]
+    sweeps = [Sweep(cluster, cluster.folder / user, user=user, epochs=1000) for user in USERS]
     jobs = [each.launch(profile=f"{{options: [--nodelist={node}]}}") for each in sweeps]
     for each in sweeps:
         each.wait_for_epochs()
@@ -287,6 +292,10 @@ def test_two_users_share_a_node(cluster: slurm.Cluster) -> None:
         token = kept / f"{job}.token"
         assert (token.stat().st_mode & 0o777, token.stat().st_uid) == (0o600, pwd.getpwnam(each.user or "").pw_uid)
     assert len(set(addresses)) == 2
-    for each, job in zip(sweeps, jobs, strict=True):
-        each.end(job, "COMPLETED")
-        assert each.check_whole() == {node}
+    first, second = sweeps
+    first.sweep("stop", "launched")
+    assert first.end(jobs[0], "FAILED")["ExitCode"] == "130:0"
+    second.wait_for_epochs(2)
+    assert cluster.job(jobs[1])["JobState"] == "RUNNING"
+    second.sweep("stop", "launched")
+    assert second.end(jobs[1], "FAILED")["ExitCode"] == "130:0"
