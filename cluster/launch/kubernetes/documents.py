@@ -13,8 +13,9 @@ def documents(text: str) -> list[Document]:
     Raises:
         ValueError: the text is not YAML, or a document of it is no mapping.
     """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, eight times as fast
     try:
-        found = [each for each in yaml.safe_load_all(text) if each is not None]
+        found = [each for each in yaml.load_all(text, loader) if each is not None]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
     if not all(isinstance(each, dict) for each in found):

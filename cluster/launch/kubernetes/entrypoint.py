@@ -22,7 +22,7 @@ DASHBOARD = os.environ.get("SWEEP_DASHBOARD", "http://127.0.0.1:8265")
 COMMAND, REFUSED, DRIVER, LEAVING = "command.json", "refused.json", "driver.pid", "leaving"
 END = "sweep-launch-end: "  # begins the last line that is written here
 # Another driver's lease ends by itself 30 s after that driver is gone, and a pod has two minutes to leave.
-HELD_S, AGAIN_S = float(os.environ.get("SWEEP_HELD_S", "300")), 10.0
+HELD_S, AGAIN_S = float(os.environ.get("SWEEP_HELD_S", "300")), float(os.environ.get("SWEEP_AGAIN_S", "10"))
 LEAVE_S = 90.0  # for a driver to keep its last epochs; the pod is killed 30 s later
 BAD_INPUT, HELD, INTERRUPTED = 2, 3, 130
 
@@ -85,7 +85,7 @@ def _driver(command: list[str]) -> tuple[int, str]:
     reader.start()
     code = driver.wait()
     (NOTES / DRIVER).unlink()
-    reader.join(5)  # not for ever: a process that the driver has left behind may hold the stream
+    reader.join(1)  # not for ever: a process that the driver has left behind may hold the stream
     return code if code >= 0 else 128 - code, "".join(said)
 
 

@@ -1,6 +1,7 @@
 """Kubernetes' own tool, with the context and the namespace of a cluster."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 from lstm.records.errors import BadInput, refused
 
 TIMEOUT_S = 30
+_KLOG = re.compile(r"[EWI]\d{4} ")  # begins what kubectl's own parts log
 _NO_KUBERAY = ("have a resource type", "no matches for kind")  # no such CRD
 
 
@@ -83,7 +85,7 @@ class Kubectl:
 
 
 def _refused(said: str) -> BadInput:
-    why = said.strip()
+    why = "; ".join(line for line in said.splitlines() if line.strip() and not _KLOG.match(line))
     if any(each in why for each in _NO_KUBERAY):
         return refused("kuberay-missing", why=why)
     error = refused("kubernetes-refused", why=why or "nothing")
