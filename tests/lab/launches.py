@@ -7,7 +7,17 @@ SPEC = "name: co2\n# a comment: with a colon\ntask: forecast\ndata:\n  path: co2
 IMAGE = "registry.example/ml/lstm-sweeps:0.2.0"
 
 
-def request(name="co2", spec=SPEC, *, needs=None, home="/shared/runs", overrides=(), code=None, **profile):
+def request(
+    name="co2",
+    spec=SPEC,
+    *,
+    named="/shared/co2.yaml",
+    needs=None,
+    home="/shared/runs",
+    overrides=(),
+    code=None,
+    **profile,
+):
     made = KubernetesProfile.model_validate(
         {"image": IMAGE, "memory": "16G", "cpus": 4, "claims": [{"name": "runs", "path": "/shared"}]} | profile
     )
@@ -15,5 +25,15 @@ def request(name="co2", spec=SPEC, *, needs=None, home="/shared/runs", overrides
     size = Size(made.nodes, made.cpus or 1, made.gpus, memory, seconds(made.time) if made.time else None)
     places = (("spec", "/shared/co2.yaml"), ("home", home), ("data", "/shared/co2.csv")) if needs is None else needs
     return Request(
-        "kubernetes", name, "/shared/co2.yaml", spec, tuple(overrides), code, home, size, made, "python", (), places
+        system="kubernetes",
+        name=name,
+        named=named,
+        spec_text=spec,
+        overrides=tuple(overrides),
+        code=code,
+        home=home,
+        size=size,
+        profile=made,
+        python="python",
+        needs=places,
     )
