@@ -1,6 +1,8 @@
 """A sweep launched on Kubernetes by the command line, and followed there: `launch`, `status`, `logs` and `stop`."""
 
 import json
+import re
+from pathlib import Path
 
 import fake_kubernetes
 import kubernetes_schemas
@@ -8,6 +10,7 @@ import pytest
 import yaml
 
 from cluster.launch.kubernetes.entrypoint import END
+from cluster.launch.profile import KubernetesProfile, Profile
 
 LACKS = fake_kubernetes.missing() or kubernetes_schemas.missing()
 pytestmark = pytest.mark.skipif(bool(LACKS), reason=LACKS)
@@ -24,6 +27,18 @@ def cluster(tmp_path, monkeypatch, folder):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         yield made
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "cluster" / "kubernetes.md"
+
+
+def test_the_page_names_fields_of_a_profile_and_each_of_them():
+    [block] = [each for each in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S) if "kubernetes:" in each]
+    Profile.model_validate(yaml.safe_load(block))
+    [table] = re.findall(r"\| field \| meaning \|\n\| --- \| --- \|\n(.*?)\n\n", PAGE.read_text(), re.S)
+    named = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    fields = set(KubernetesProfile.model_fields) - {"shared"}
+    assert named | {"image_pull_secrets"} == fields
 
 
 ON = ("--on", "kubernetes", "--profile", "clusters.yaml")
@@ -94,4 +109,5 @@ def test_a_spec_whose_files_no_pod_sees_is_refused(cluster, sweep, folder):
     assert answer.code == 2
     assert "the driver's pod does not see this path, which holds the data" in answer.err
     assert "which holds the study" in answer.err
+    assert "which holds the checkpoints" in answer.err
     assert cluster.objects == {}

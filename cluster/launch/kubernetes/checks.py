@@ -40,6 +40,8 @@ def _asked(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
 def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
     """Yield a fault for each path that the driver's pod does not have. Spec and code travel in the ConfigMap."""
     for need, path in request.needs:
+        if "://" in path:
+            continue
         if need in ("data", *_KEPT) and not manifest.is_held(path, profile):
             claims = [each.path for each in profile.claims] or None
             yield fault("path-not-in-pod", at=path, what=need, claims=claims)

@@ -22,6 +22,7 @@ def found(request):
         ({"needs": (("spec", "/a.yaml"), ("data", "/home/ann/a.csv"))}, [("path-not-in-pod", "/home/ann/a.csv")]),
         ({"needs": (("spec", "/a.yaml"), ("study", "/shared2/study.db"))}, [("path-not-in-pod", "/shared2/study.db")]),
         ({"needs": (("spec", "/a.yaml"), ("checkpoints", "/shared/runs"))}, []),
+        ({"needs": (("spec", "/a.yaml"), ("data", "s3://bucket/a.csv"))}, []),
         ({"needs": (), "home": "/home/ann/runs"}, [("path-not-in-pod", "/home/ann/runs")]),
         ({"needs": ()}, []),
     ],
