@@ -17,6 +17,7 @@ import jinja2
 from cluster.launch.kubernetes import entrypoint
 from cluster.launch.profile import KubernetesProfile, memory_mb
 from cluster.launch.record import VARIABLE
+from cluster.launch.render import environment
 from cluster.launch.request import Request, Size
 
 RAYJOB_LENGTH = 47  # characters of a RayJob's name: KubeRay makes longer names of it
@@ -41,7 +42,7 @@ def job_name(sweep: str) -> str:
 
 def render(request: Request) -> str:
     """Return the manifest of a request; nothing is asked or written."""
-    return _template().render(_values(request)) + "\n"
+    return _template().render(_values(request))
 
 
 def home_in_pod(request: Request) -> str:
@@ -93,7 +94,7 @@ def _values(request: Request) -> dict[str, Any]:
 
 def _head(request: Request, profile: KubernetesProfile, name: str) -> dict[str, Any]:
     memory = memory_mb(profile.head_memory)
-    environment = {
+    variables = {
         **_ENVIRONMENT,
         # Ray kills a job 3 s after it was asked to end; a driver that keeps its last epochs may take longer.
         "RAY_JOB_STOP_WAIT_TIME_S": str(int(entrypoint.LEAVE_S)),
@@ -104,7 +105,7 @@ def _head(request: Request, profile: KubernetesProfile, name: str) -> dict[str, 
     return {
         "grace_s": GRACE_S,
         "plan": PLAN,
-        "head_environment": _pairs(environment),
+        "head_environment": _pairs(variables),
         "head_secrets": _from([*profile.secrets, *profile.driver_secrets]),
         "head_volumes": [
             *volumes,
@@ -260,12 +261,6 @@ def _finalize(value: object) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
-        keep_trailing_newline=False,
-        autoescape=False,  # JSON is the escape
-    )
-    environment.filters["block"] = block
-    return environment.get_template("rayjob.yaml.j2")
+    made = environment(Path(__file__).parent, _finalize)
+    made.filters["block"] = block
+    return made.get_template("rayjob.yaml.j2")
