@@ -1,7 +1,7 @@
 """What is the same for all sweeps on a cluster: the sections of a profile, and of the options that change it."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,15 @@ Time = Annotated[
         description="HOURS:MINUTES:SECONDS or DAYS-HOURS:MINUTES:SECONDS, as in 12:00:00 or 1-00:00:00",
     ),
 ]
+ObjectName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        max_length=63,
+        description="a name as Kubernetes has it: small letters, digits, - and .",
+    ),
+]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="the name of a variable")]
 _UNITS_MB = {"M": 1, "G": 1024, "T": 1024 * 1024}
 
 
@@ -79,12 +88,66 @@ class SlurmProfile(SystemProfile):
     )
 
 
+class Claim(Section):
+    """A volume that all pods of a sweep mount."""
+
+    name: ObjectName = Field(description="Name of the PersistentVolumeClaim. Its access mode is ReadWriteMany.")
+    path: Folder = Field(description="Where the pods mount the volume.")
+
+
+class Toleration(Section):
+    """A taint of nodes that the workers' pods bear."""
+
+    key: Word | None = Field(None, description="The taint's key. Absent: every taint.")
+    operator: Literal["Exists", "Equal"] = Field("Exists", description="Whether its value counts.")
+    value: Word | None = Field(None, description="The taint's value, with `operator: Equal`.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="The taint's effect. Absent: every effect."
+    )
+
+
 class KubernetesProfile(SystemProfile):
     """A cluster with Kubernetes and KubeRay."""
 
-    namespace: Word | None = Field(None, description="Namespace. Absent: the one of kubectl's context.")
-    image: Word | None = Field(None, description="Image with lstm-sweeps.")
-    queue: Word | None = Field(None, description="Local queue of Kueue. Absent: no Kueue.")
+    context: Line | None = Field(None, description="kubectl's context. Absent: its current one.")
+    namespace: ObjectName | None = Field(None, description="Namespace. Absent: that of kubectl's context.")
+    image: Word | None = Field(None, description="Image with lstm-sweeps, made by the Dockerfile. `launch` needs it.")
+    image_pull_secrets: list[ObjectName] = Field(
+        default_factory=list, description="Secrets with which the image is pulled."
+    )
+    queue: ObjectName | None = Field(
+        None,
+        description="Local queue of Kueue; the workers are `nodes` pods from the first on. Absent: no Kueue, and Ray's "
+        "autoscaler starts up to `nodes` workers as trials need them.",
+    )
+    priority: ObjectName | None = Field(None, description="Kueue's WorkloadPriorityClass, with `queue`.")
+    secrets: list[ObjectName] = Field(
+        default_factory=list, description="Secrets whose entries all pods of the cluster have as variables."
+    )
+    driver_secrets: list[ObjectName] = Field(
+        default_factory=list, description="Secrets whose entries only the driver's pod has as variables."
+    )
+    environment: dict[VariableName, str] = Field(
+        default_factory=dict, description="Variables of all pods of the cluster. What is secret is in a Secret instead."
+    )
+    claims: list[Claim] = Field(default_factory=list, description="Volumes that all pods of the cluster mount.")
+    head_cpus: int = Field(2, ge=1, le=4096, description="CPUs of the head's pod, where the driver runs and no trial.")
+    head_memory: Memory = Field("8G", description="Memory of the head's pod.")
+    gpu_resource: Word = Field("nvidia.com/gpu", description="Kubernetes' name for the GPUs.")
+    spot: bool = Field(False, description="The workers may run on Spot nodes of GKE and AKS.")
+    tolerations: list[Toleration] = Field(
+        default_factory=list, description="More taints of nodes that the workers' pods bear."
+    )
+    node_selector: dict[Word, str] = Field(
+        default_factory=dict, description="Labels of the nodes on which the workers' pods run."
+    )
+    retries: int = Field(
+        10,
+        ge=0,
+        le=100,
+        description="New clusters after a lost head, a preemption or a failure. The sweep goes on in each.",
+    )
+    user: int = Field(1000, ge=1, le=2_147_483_647, description="User and group id of all processes: never root.")
 
 
 class Profile(Section):

@@ -9,7 +9,7 @@ from cluster.launch.record import Launched
 from cluster.launch.request import Request
 from lstm.records.errors import Fault
 
-SYSTEMS = ("slurm",)  # each is a package beside this module with a `SYSTEM`
+SYSTEMS = ("slurm", "kubernetes")  # each is a package beside this module with a `SYSTEM`
 Phase = Literal["waiting", "running", "ended", "unknown"]
 
 

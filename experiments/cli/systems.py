@@ -7,12 +7,12 @@ import click
 
 from experiments.cli.group import Function
 
-SYSTEMS = ("slurm",)  # as `cluster.launch.system.SYSTEMS`, which `sweep --help` does not import
+SYSTEMS = ("slurm", "kubernetes")  # as `cluster.launch.system.SYSTEMS`, which `sweep --help` does not import
 _PROFILE = click.option(
     "--profile", metavar="FILE", help="The cluster's profile.  [default: ~/.config/lstm-sweeps/clusters.yaml]"
 )
 # Each is a field of the profile's section for the system, and goes before what the file says.
-FIELDS = ("nodes", "cpus", "gpus", "memory", "time", "partition", "account")
+FIELDS = ("nodes", "cpus", "gpus", "memory", "time", "partition", "account", "image", "queue", "namespace")
 _FIELD_OPTIONS = (
     click.option("--nodes", type=int, metavar="N", help="Nodes.  [default: the profile's, or 1]"),
     click.option("--cpus", type=int, metavar="N", help="CPUs of each node.  [default: the profile's, or one trial's]"),
@@ -21,6 +21,9 @@ _FIELD_OPTIONS = (
     click.option("--time", metavar="TIME", help="The longest run, as in 12:00:00.  [default: the profile's]"),
     click.option("--partition", metavar="NAME", help="Slurm's partition.  [default: the profile's]"),
     click.option("--account", metavar="NAME", help="The account to charge.  [default: the profile's]"),
+    click.option("--image", metavar="IMAGE", help="Image of the pods on Kubernetes.  [default: the profile's]"),
+    click.option("--queue", metavar="NAME", help="Kueue's local queue.  [default: the profile's]"),
+    click.option("--namespace", metavar="NAME", help="Kubernetes' namespace.  [default: the profile's]"),
 )
 
 

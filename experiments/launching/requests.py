@@ -177,5 +177,6 @@ def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Nee
         yield "code", os.path.abspath(code)  # noqa: PTH100
     if file := file_of(order.study_url):
         yield "study", str(file.absolute())
-    if order.storage.checkpoints and "://" not in order.storage.checkpoints:
-        yield "checkpoints", order.storage.checkpoints
+    checkpoints = order.storage.checkpoints or str(plan.home.sweep(order.name))
+    if "://" not in checkpoints:
+        yield "checkpoints", checkpoints

@@ -1,0 +1,103 @@
+"""Messages about launching on Kubernetes, with KubeRay and Kueue."""
+
+from lstm.messages.entry import Entry
+
+_OPTION = "this is a fault of the template unless the manifest was changed by hand: undo that, or report it"
+
+ENTRIES: dict[str, Entry] = {
+    # --- what a launch needs
+    "launch-needs": Entry(
+        "is missing: {what}",
+        "write it into the profile (~/.config/lstm-sweeps/clusters.yaml), or give the option",
+        {"what": "the pods need an image with lstm-sweeps"},
+    ),
+    "kueue-without-queue": Entry(
+        "would do nothing without a queue of Kueue", "give kubernetes.queue, too, or leave it out"
+    ),
+    "path-not-in-pod": Entry(
+        "the driver's pod does not see this path, which holds the {what}{claims:? (claims are mounted at *)}",
+        "move it to a volume that kubernetes.claims mounts at the same path as here, or use an address: s3:// for data "
+        "and checkpoints, postgresql:// for the study",
+        {"what": "study", "claims": ["/shared"]},
+    ),
+    "path-of-root": Entry(
+        "lies in root's own folder, which the user of a pod may not read",
+        "move the file to another folder, such as /srv or a user's home",
+    ),
+    "files-too-large": Entry(
+        "the spec and its files of code have {size:,} bytes, and a ConfigMap takes {most:,}",
+        "move what is large into a file of data",
+        {"size": 2_345_678, "most": 1_000_000},
+    ),
+    "manifest-unreadable": Entry(
+        "the manifest is no YAML: {why}", _OPTION, {"why": "mapping values are not allowed here"}
+    ),
+    # --- KubeRay's rules
+    "kuberay-name": Entry(
+        "{name!q} is no name of a {kind}: those have small letters, digits and -, a letter first, and at most {most} "
+        "characters",
+        "give the sweep another name",
+        {"name": "CO2", "kind": "RayJob", "most": 47},
+    ),
+    "kuberay-needs": Entry(
+        "KubeRay takes {field} only with {needed}", _OPTION, {"field": "suspend", "needed": "shutdownAfterJobFinishes"}
+    ),
+    "kuberay-excludes": Entry(
+        "KubeRay does not take {field} together with {other}",
+        _OPTION,
+        {"field": "backoffLimit", "other": "clusterSelector"},
+    ),
+    "kuberay-too-small": Entry(
+        "{value} is less than {least}, which KubeRay asks for", _OPTION, {"value": 0, "least": 1}
+    ),
+    "kuberay-no-container": Entry("a pod needs at least one container", _OPTION),
+    "kuberay-own-variable": Entry("{name} is a variable that KubeRay sets itself", _OPTION, {"name": "REDIS_USERNAME"}),
+    "kuberay-restart-policy": Entry("{policy} is not taken here by KubeRay, only Never", _OPTION, {"policy": "Always"}),
+    "kuberay-ray-version": Entry(
+        "KubeRay takes this from Ray {least} on, and rayVersion is {version!q}",
+        "launch from an environment with a newer Ray",
+        {"least": "2.52.0", "version": "2.51.1"},
+    ),
+    "kuberay-gate": Entry(
+        "lies behind KubeRay's feature gate {gate}, which is off by default", _OPTION, {"gate": "RayClusterMTLS"}
+    ),
+    "kubernetes-label": Entry(
+        "{key!q}: {value!q} is no label of Kubernetes",
+        "use letters, digits, -, _ and . only, at most 63",
+        {"key": "kueue.x-k8s.io/queue-name", "value": "my queue"},
+    ),
+    # --- the cluster
+    "kubectl-missing": Entry(
+        "kubectl is not on the PATH", "install kubectl, and log in to the cluster (`kubectl get pods` then answers)"
+    ),
+    "kubernetes-silent": Entry(
+        "the cluster did not answer within {seconds} s",
+        "try `kubectl get pods`; kubernetes.context says which cluster is meant",
+        {"seconds": 30},
+    ),
+    "kubernetes-refused": Entry(
+        "kubectl says: {why}",
+        "see whether the context, the namespace and your rights are right: `kubectl auth can-i create rayjobs`",
+        {"why": 'Error from server (Forbidden): rayjobs.ray.io is forbidden: User "ann" cannot create them'},
+    ),
+    "kuberay-missing": Entry(
+        "the cluster knows no RayJobs: {why}",
+        "have the cluster's administrator install the KubeRay operator, 1.7 or newer",
+        {"why": 'error: the server doesn\'t have a resource type "rayjob"'},
+    ),
+    "kubernetes-name-taken": Entry(
+        "a RayJob {name} is there{owner:?, of the sweep *}, and this sweep's would have the same name",
+        "give the sweep another name, or delete that RayJob",
+        {"name": "co2", "owner": "CO2"},
+    ),
+    "kubernetes-lives": Entry(
+        "the RayJob {name} of this sweep has not ended: {word}",
+        "look with `sweep status`, or end it with `sweep stop`",
+        {"name": "co2", "word": "Running RUNNING"},
+    ),
+    "kubernetes-no-log": Entry(
+        "the RayJob {name} has no log yet, or none any more",
+        "look with `sweep status`; `kubectl describe rayjob {name}` shows what Kubernetes did",
+        {"name": "co2"},
+    ),
+}

@@ -1,0 +1,110 @@
+"""Kubernetes through kubectl, against a small API server: what is sent, and what is made of each answer."""
+
+import json
+
+import fake_kubernetes
+import kubernetes_schemas
+import launches
+import pytest
+
+from cluster.launch.kubernetes import SYSTEM
+from cluster.launch.kubernetes.entrypoint import END
+from lstm.records.errors import BadInput
+
+LACKS = fake_kubernetes.missing() or kubernetes_schemas.missing()
+pytestmark = pytest.mark.skipif(bool(LACKS), reason=LACKS)
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    with fake_kubernetes.served(tmp_path) as (made, variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def submit(**asked):
+    request = launches.request(**asked)
+    return SYSTEM.submit(request, SYSTEM.render(request))
+
+
+def refused(call, *arguments):
+    with pytest.raises(BadInput) as caught:
+        call(*arguments)
+    [fault] = caught.value.faults
+    return fault
+
+
+def test_a_launched_sweep_is_followed_to_its_end_and_launched_again(cluster):
+    launched = submit()
+    assert (launched.job, launched.where["context"], launched.where["namespace"]) == ("co2", "lab", "ml")
+    assert launched.where["uid"] == cluster.job("co2")["metadata"]["uid"]
+    assert SYSTEM.state(launched).phase == "waiting"
+    assert refused(list, SYSTEM.logs(launched)).code == "kubernetes-no-log"
+
+    head = {"lstm-sweeps/job": "co2", "ray.io/node-type": "head"}
+    cluster.pod("co2-head", head, {"plan": "12 trials\n", "ray-head": "no\n"})
+    assert list(SYSTEM.logs(launched)) == ["12 trials"]
+    cluster.pod("co2-x", {"job-name": "co2"}, {"ray-job-submitter": "epoch 1\nepoch 2\n"})
+    assert list(SYSTEM.logs(launched)) == ["epoch 1", "epoch 2"]
+    cluster.play("co2", jobDeploymentStatus="Running", jobStatus="RUNNING")
+    assert SYSTEM.state(launched).phase == "running"
+    assert refused(submit).code == "kubernetes-lives"
+
+    cluster.logs["co2-x", "ray-job-submitter"] = f"no\n{END}{json.dumps({'code': 2, 'said': 'a.yaml:3: no'})}\n"
+    cluster.play("co2", jobDeploymentStatus="Complete", jobStatus="STOPPED")
+    state = SYSTEM.state(launched)
+    assert (state.phase, state.code, state.reason.rpartition(": no")[1]) == ("ended", 2, ": no")
+
+    again = submit()
+    assert again.where["uid"] != launched.where["uid"]
+    assert SYSTEM.state(launched).word == "Replaced"
+    assert SYSTEM.state(again).phase == "waiting"
+
+
+def test_stopping_suspends_a_job_and_deletes_one_in_a_queue_which_kueue_would_start_again(cluster):
+    launched = submit()
+    cluster.play("co2", jobDeploymentStatus="Running", jobStatus="RUNNING")
+    SYSTEM.stop(launched)
+    assert cluster.job("co2")["spec"]["suspend"] is True
+    cluster.play("co2", jobDeploymentStatus="Suspended", jobStatus="")
+    before = len(cluster.requests)
+    SYSTEM.stop(launched)
+    assert len(cluster.requests) == before
+
+    queued = submit(name="queued", queue="gpus")
+    SYSTEM.stop(queued)
+    assert ("ml", "rayjobs", "queued") not in cluster.objects
+    assert ("ml", "configmaps", "queued-files") not in cluster.objects
+    assert SYSTEM.state(queued).word == "NotFound"
+    SYSTEM.stop(queued)  # no error: it has ended
+
+
+def test_what_the_cluster_refuses_leaves_nothing_behind(cluster):
+    request = launches.request()
+    fault = refused(SYSTEM.submit, request, SYSTEM.render(request).replace("backoffLimit: 10", "backofLimit: 10"))
+    assert fault.code == "kubernetes-refused"
+    assert "backofLimit" in fault.values["why"]
+    assert cluster.objects == {}
+
+
+def test_the_objects_of_others_are_never_replaced(cluster):
+    submit(name="co.2")
+    cluster.play("co-2", jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
+    fault = refused(lambda: submit(name="co-2"))
+    assert (fault.code, fault.values["owner"]) == ("kubernetes-name-taken", "co.2")
+
+
+def test_a_cluster_that_does_not_answer_as_wished_is_told(cluster, monkeypatch, tmp_path):
+    launched = submit()
+    cluster.forbidden = 'rayjobs.ray.io "co2" is forbidden: User "ann" cannot get resource'
+    state = SYSTEM.state(launched)
+    assert (state.phase, state.lives) == ("unknown", True)
+    assert 'User "ann" cannot get resource' in state.reason
+    assert "memcache" not in state.reason
+    cluster.forbidden = ""
+    cluster.has_kuberay = False
+    monkeypatch.setenv("KUBECACHEDIR", str(tmp_path / "another"))
+    assert refused(lambda: submit(name="new")).code == "kuberay-missing"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert refused(lambda: submit(name="new")).code == "kubectl-missing"

@@ -1,0 +1,94 @@
+"""The image, built from its Dockerfile by buildah, on a base that is made here: no registry can be reached.
+
+The base stands in for `python:3.11-slim-bookworm`: Debian bookworm with its own Python 3.11 and pip, under that name.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.clusters
+
+ROOT = Path(__file__).parents[2]
+ROOM = 15 * 2**30  # bytes: with the CUDA build of PyTorch each layer is copied as a whole
+BASE, IMAGE = "docker.io/library/python:3.11-slim-bookworm", "localhost/lstm-sweeps:test"
+PROGRAMS = ("buildah", "podman", "runc", "debootstrap")
+LEFT_S = 3000.0
+# What this machine's pip needs to find packages, if anything: it is mounted while the image is built.
+PIP = ("/etc/xdg/pip", "/etc/pip.conf", "/opt/wheels", "/opt/pypi", "/opt/pypi-more", "/etc/ssl/certs")
+
+
+def missing() -> str:
+    if os.geteuid() != 0:
+        return "needs root"
+    if lacks := [each for each in PROGRAMS if shutil.which(each) is None]:
+        return f"needs {', '.join(lacks)}"
+    return "" if shutil.disk_usage(tempfile.gettempdir()).free >= ROOM else "needs 15 GB of disk"
+
+
+class Store:
+    """Images and containers in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = ("--root", str(folder / "root"), "--runroot", str(folder / "run"), "--storage-driver", "vfs")
+
+    def call(self, program: str, *words: str) -> str:
+        done = subprocess.run(
+            [program, *self.place, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LEFT_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-5000:]
+        return done.stdout
+
+    def run(self, *words: str) -> str:
+        options = ("--runtime", "runc", "--cgroup-manager", "cgroupfs")
+        return self.call(
+            "podman", *options, "run", "--rm", "--network", "host", "--entrypoint", words[0], IMAGE, *words[1:]
+        )
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Store]:
+    if reason := missing():
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="image", dir=tempfile.gettempdir()))
+    try:
+        store, base = Store(folder), folder / "base"
+        packages = "--include=python3,python3-pip,ca-certificates"
+        subprocess.run(["debootstrap", "--variant=minbase", packages, "bookworm", base], check=True, timeout=LEFT_S)
+        # As in the image of Python's: `python`, and pip may install into the system's own.
+        (base / "usr/lib/python3.11/EXTERNALLY-MANAGED").unlink(missing_ok=True)
+        (base / "usr/bin/python").symlink_to("python3")
+        made = store.call("buildah", "from", "scratch").strip()
+        store.call("buildah", "add", made, str(base), "/")
+        store.call("buildah", "commit", made, BASE)
+        store.call("buildah", "rm", made)
+        shutil.rmtree(base)
+        volumes = [f"--volume={each}:{each}:ro" for each in PIP if Path(each).exists()]
+        variables = [f"--env={name}={value}" for name, value in os.environ.items() if name.startswith("PIP_")]
+        words = ("--isolation", "chroot", "--pull-never", "--layers", "--tag", IMAGE)
+        store.call("buildah", "bud", *words, *volumes, *variables, str(ROOT))
+        yield store
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_image_has_what_a_pod_needs(image):
+    assert image.run("sweep", "--version").strip().startswith("sweep")
+    assert image.run("id", "-u").strip() == "1000"
+    # A login shell, as KubeRay may start one, finds the programs, too.
+    assert "Usage" in image.run("bash", "-lc", "ray job submit --help")
+    imported = "import psycopg2, torch, opencensus, ray.dashboard.modules.job.job_manager; print(torch.__version__)"
+    assert image.run("python", "-c", imported).strip().startswith("2.")
+    # Templates and specs came along with the code.
+    code = "from cluster.launch.kubernetes import manifest; print(manifest._template().name)"
+    assert image.run("python", "-c", code).strip() == "rayjob.yaml.j2"

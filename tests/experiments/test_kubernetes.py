@@ -1,0 +1,113 @@
+"""A sweep launched on Kubernetes by the command line, and followed there: `launch`, `status`, `logs` and `stop`."""
+
+import json
+import re
+from pathlib import Path
+
+import fake_kubernetes
+import kubernetes_schemas
+import pytest
+import yaml
+
+from cluster.launch.kubernetes.entrypoint import END
+from cluster.launch.profile import KubernetesProfile, Profile
+
+LACKS = fake_kubernetes.missing() or kubernetes_schemas.missing()
+pytestmark = pytest.mark.skipif(bool(LACKS), reason=LACKS)
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch, folder):
+    """A cluster, and a profile that mounts the folder of the spec."""
+    profile = {"image": "registry.example/sweeps:1", "memory": "8G", "claims": [{"name": "runs", "path": str(folder)}]}
+    (folder / "clusters.yaml").write_text(yaml.safe_dump({"kubernetes": profile | {"driver_secrets": ["study"]}}))
+    place = tmp_path / "kube"
+    place.mkdir()
+    with fake_kubernetes.served(place) as (made, variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "cluster" / "kubernetes.md"
+
+
+def test_the_page_names_fields_of_a_profile_and_each_of_them():
+    [block] = [each for each in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S) if "kubernetes:" in each]
+    Profile.model_validate(yaml.safe_load(block))
+    [table] = re.findall(r"\| field \| meaning \|\n\| --- \| --- \|\n(.*?)\n\n", PAGE.read_text(), re.S)
+    named = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+    fields = set(KubernetesProfile.model_fields) - {"shared"}
+    assert named | {"image_pull_secrets"} == fields
+
+
+ON = ("--on", "kubernetes", "--profile", "clusters.yaml")
+
+
+def test_a_launched_sweep_is_followed_from_where_it_was_launched(cluster, sweep, folder):
+    shown = sweep("launch", "tiny.yaml", *ON, "--dry-run")
+    assert shown.code == 0, shown.err
+    assert [each["kind"] for each in yaml.safe_load_all(shown.out)] == ["ConfigMap", "RayJob"]
+    assert (cluster.objects, list(folder.glob("runs/*"))) == ({}, [])
+
+    done = sweep("launch", "tiny.yaml", *ON)
+    assert done.code == 0, done.err
+    assert "kubernetes job tiny" in done.out
+    sent = cluster.objects["ml", "configmaps", "tiny-files"]
+    assert sent["data"]["spec.yaml"] == (folder / "tiny.yaml").read_text()
+    assert json.loads((folder / "runs" / "tiny" / "launched.json").read_text())["where"]["namespace"] == "ml"
+
+    assert "KubeRay has not looked at it yet" in sweep("status", "tiny").out
+    cluster.play("tiny", jobDeploymentStatus="Running", jobStatus="RUNNING")
+    cluster.pod("tiny-x", {"job-name": "tiny"}, {"ray-job-submitter": "epoch 1\n"})
+    assert "Running RUNNING" in sweep("status", "tiny").out
+    assert sweep("logs", "tiny").out == "epoch 1\n"
+    again = sweep("launch", "tiny.yaml", *ON)
+    assert (again.code, "Running RUNNING" in again.err) == (2, True)
+
+    assert sweep("stop", "tiny").code == 0
+    assert cluster.job("tiny")["spec"]["suspend"] is True
+    cluster.play("tiny", jobDeploymentStatus="Suspended", jobStatus="")
+    assert "the sweep was stopped" in sweep("status", "tiny").out
+
+
+def test_an_end_with_2_is_shown_as_failed_with_its_sentence(cluster, sweep):
+    assert sweep("launch", "tiny.yaml", *ON).code == 0
+    told = json.dumps({"code": 2, "said": "tiny.yaml:3: data.path: there is no such file"})
+    cluster.pod("tiny-x", {"job-name": "tiny"}, {"ray-job-submitter": f"{END}{told}\n"})
+    cluster.play("tiny", jobDeploymentStatus="Complete", jobStatus="STOPPED")
+    shown = sweep("status", "tiny")
+    assert "no new cluster was started" in shown.out
+    assert "tiny.yaml:3: data.path: there is no such file" in shown.out
+    row = json.loads(sweep("status", "tiny", "--json").out)
+    assert (row["launched"]["phase"], row["launched"]["code"]) == ("ended", 2)
+
+
+@pytest.mark.parametrize(
+    ("more", "wanted"),
+    [
+        (("--image", "a b"), "--image"),
+        (("--queue", "Not A Queue"), "--queue"),
+        (("--namespace", "A_B"), "--namespace"),
+        (("--partition", "gpu"), "--partition"),
+        (("--set", "name=" + "x" * 60), ""),
+    ],
+)
+def test_a_wrong_option_is_refused_and_nothing_is_sent(cluster, sweep, folder, more, wanted):
+    answer = sweep("launch", "tiny.yaml", *ON, *more)
+    if wanted:
+        assert (answer.code, wanted in answer.err) == (2, True), answer
+        assert (cluster.objects, list(folder.glob("runs/*"))) == ({}, [])
+    else:
+        assert ("ml", "rayjobs", "x" * 47) in cluster.objects
+
+
+def test_a_spec_whose_files_no_pod_sees_is_refused(cluster, sweep, folder):
+    profile = {"kubernetes": {"image": "i", "memory": "8G"}}
+    (folder / "clusters.yaml").write_text(yaml.safe_dump(profile))
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert answer.code == 2
+    assert "the driver's pod does not see this path, which holds the data" in answer.err
+    assert "which holds the study" in answer.err
+    assert "which holds the checkpoints" in answer.err
+    assert cluster.objects == {}
