@@ -4,6 +4,34 @@ from lstm.messages.entry import Entry
 
 FILES = {
     "no-such-file": Entry("does not exist{near:?, did you mean *?}", "check the path", {"near": "load.csv"}),
+    "no-such-object": Entry(
+        "the bucket has no such object{near:?, did you mean *?}", "check the address", {"near": "load.csv"}
+    ),
+    "object-is-folder": Entry("is a folder of the bucket", "write the address of an object in it"),
+    "no-such-bucket": Entry(
+        "{store} has no bucket {bucket!q}",
+        "check the name; a store that is not Amazon's is named by AWS_ENDPOINT_URL",
+        {"store": "http://store:8333", "bucket": "sales"},
+    ),
+    "store-denies": Entry(
+        "{store} does not let this process read: {why}{none:? (*)}",
+        "give keys that may read and list there, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role of the host",
+        {"store": "Amazon S3", "why": "ACCESS_DENIED", "none": "AWS_ACCESS_KEY_ID is not set here"},
+    ),
+    "store-unreachable": Entry(
+        "{store} does not answer: {why}",
+        "check the network, and AWS_ENDPOINT_URL with its http:// or https://",
+        {"store": "http://store:8333", "why": "could not connect to server"},
+    ),
+    "object-unread": Entry(
+        "{store} could not send it: {why}", "try again", {"store": "Amazon S3", "why": "INTERNAL_FAILURE"}
+    ),
+    "object-changed": Entry("was replaced while it was read", "run the command again when it is whole"),
+    "no-room-for-object": Entry(
+        "has {size:,} bytes, and {folder} has room for {free:,}",
+        "free some, or set TMPDIR to a folder with room",
+        {"size": 8_000_000_000, "free": 2_000_000_000, "folder": "/tmp"},
+    ),
     "not-a-file": Entry("is not a file", "give the path of {wanted}", {"wanted": "a CSV or Parquet file"}),
     "name-not-utf8": Entry("has bytes in its name, or in the name of a folder, that are not UTF-8", "rename it"),
     "no-permission-to-read": Entry("can't be read: permission denied", "change the permissions of the file"),

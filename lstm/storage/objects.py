@@ -1,0 +1,149 @@
+"""Data at the address of an object, such as `s3://BUCKET/sales.csv`: a copy of it is there while it is read.
+
+An object is read once, whole, into a folder for temporary files. Every message names the object's address instead of
+the copy's path. Object stores are accessed with pyarrow, which takes keys, region and endpoint from the environment.
+"""
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lstm.messages.message import say_instead
+from lstm.records.errors import BadInput, nearest, refused
+from lstm.storage import files
+from lstm.storage.address import faults_of_file
+
+BLOCK = 2**23  # bytes that are copied at once
+RETRY_S = 20  # Google's client would else try for 15 minutes
+LONGEST_WHY = 300  # characters of what a store says
+_HELD: ContextVar[Mapping[str, str]] = ContextVar("copies that are there", default={})  # noqa: B039 # never changed
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_DENIED = re.compile(
+    r"ACCESS_DENIED|SIGNATURE_DOES_NOT_MATCH|INVALID_ACCESS_KEY_ID|EXPIRED|UNAUTHENTICATED|PERMISSION_DENIED"
+    r"|InvalidAccessKeyId|OAuth2|Forbidden|\b40[13]\b"
+)
+_AWAY = re.compile(
+    r"NETWORK_CONNECTION|curlCode|CURL error|Could(?:n't| not) (?:resolve|connect)|timed? ?out|UNAVAILABLE"
+)
+
+
+@contextmanager
+def local(given: Iterable[str | None]) -> Iterator[Mapping[str, str]]:
+    """Yield for each address in `given` the path of a file with its content; paths are left out.
+
+    The copies are removed at the end. What is mapped into memory until then stays readable. Within such a context, an
+    address that has a copy is not read again.
+
+    Raises:
+        BadInput: an address is wrong, there is no such object, or the store can't be read.
+    """
+    addresses = [*dict.fromkeys(each for each in given if each and "://" in each)]
+    if wrong := [fault for each in addresses for fault in faults_of_file(each, each)]:
+        raise BadInput(*wrong)
+    paths = {each: str(there) for each in addresses if (there := files.folder_of(each)) is not None}
+    paths |= {each: _HELD.get()[each] for each in addresses if each in _HELD.get()}
+    objects = [each for each in addresses if each not in paths]
+    if not objects:
+        yield paths
+        return
+    with tempfile.TemporaryDirectory(prefix="lstm-sweeps-") as folder:
+        for number, each in enumerate(objects):
+            copy = Path(folder, str(number), unquote(urlsplit(each).path).rpartition("/")[2])
+            copy.parent.mkdir()
+            say_instead(str(copy), each)
+            _copy(each, copy)
+            paths[each] = str(copy)
+        before = _HELD.set({**_HELD.get(), **paths})
+        try:
+            yield paths
+        finally:
+            _HELD.reset(before)
+
+
+def _copy(address: str, copy: Path) -> None:
+    """Copy an object.
+
+    Raises:
+        BadInput: there is none, the store can't be read, this machine has no room, or the object changes meanwhile.
+    """
+    try:
+        system, path = _system(address)
+        found = system.get_file_info(path)
+        if not found.is_file:
+            raise _missing(address, system, path, found)
+        if found.size > (free := shutil.disk_usage(copy.parent).free):
+            raise refused("no-room-for-object", at=address, size=found.size, free=free, folder=tempfile.gettempdir())
+        # As the bytes are: pyarrow would else unpack what is named as packed.
+        with system.open_input_stream(path, compression=None) as stream, copy.open("wb") as file:
+            shutil.copyfileobj(stream, file, BLOCK)
+        if _looks(system.get_file_info(path)) != _looks(found) or copy.stat().st_size != found.size:
+            raise refused("object-changed", at=address)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            room = {"size": 0, "free": 0, "folder": tempfile.gettempdir()}
+            raise refused("no-room-for-object", at=address, **room) from None
+        raise refusal(address, error) from None
+    except ValueError as error:  # pyarrow's for an address or a setting that it can't read
+        raise refusal(address, error) from None
+
+
+def _system(address: str) -> tuple[Any, str]:
+    is_google = address.partition("://")[0] in ("gs", "gcs")
+    return files.remote(f"{address}?retry_limit_seconds={RETRY_S}" if is_google else address)
+
+
+def _looks(found: Any) -> tuple[Any, Any]:
+    return found.size, found.mtime_ns
+
+
+def _missing(address: str, system: Any, path: str, found: Any) -> BadInput:
+    """Return why there is no object at an address: it is a folder, or the bucket or the object does not exist."""
+    from pyarrow import fs
+
+    bucket, _, name = path.partition("/")
+    if found.type is fs.FileType.Directory:
+        return refused("object-is-folder", at=address)
+    if system.get_file_info(bucket).type is fs.FileType.NotFound:
+        return refused("no-such-bucket", at=address, bucket=bucket, store=store_of(address))
+    names = list[str]()
+    with suppress(OSError):  # a key may read objects and list none
+        beside = system.get_file_info(fs.FileSelector(path.rpartition("/")[0]))
+        names = [each.base_name for each in beside if each.is_file]
+    return refused("no-such-object", at=address, near=nearest(name.rpartition("/")[2], names))
+
+
+def refusal(address: str, error: BaseException) -> BadInput:
+    """Return what a store's error means for who gave the address. It shows no key."""
+    why = without_secrets((str(error).splitlines() or [type(error).__name__])[0])
+    why = re.sub(r"^When .*?: (?=AWS Error)|^\[Errno \d+\] |^google::cloud::Status", "", why)[:LONGEST_WHY]
+    if _DENIED.search(why):
+        has_key = not address.startswith("s3:") or bool(os.environ.get("AWS_ACCESS_KEY_ID"))
+        none = None if has_key else "AWS_ACCESS_KEY_ID is not set here"
+        return refused("store-denies", at=address, store=store_of(address), why=why, none=none)
+    code = "store-unreachable" if _AWAY.search(why) else "object-unread"
+    return refused(code, at=address, store=store_of(address), why=why)
+
+
+def store_of(address: str) -> str:
+    """Return in words which store an address is in, without a user and a password."""
+    scheme = address.partition("://")[0]
+    given = next((os.environ[each] for each in ENDPOINTS if os.environ.get(each)), "") if scheme == "s3" else ""
+    known = {"s3": "Amazon S3", "gs": "Google Cloud Storage", "gcs": "Google Cloud Storage"}
+    return re.sub(r"//[^/@]*@", "//", given) or known.get(scheme, scheme)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without the keys that the environment has, and without logins in addresses."""
+    for name in SECRETS:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, "***")
+    return re.sub(r"//[^/@\s]*@", "//", text)
