@@ -225,10 +225,11 @@ def _commit(folder: Path) -> str | None:
     return found.stdout.strip() or None if found.returncode == 0 else None
 
 
-def estimate(plan: Plan) -> dict[str, Any]:
+def estimate(plan: Plan, at_once: int | None = None) -> dict[str, Any]:
     """Measure a few training steps at both ends of the space, and return the estimates for this machine as plain data.
 
-    Times are in seconds, memory in MB (10^6 bytes). Lists have the smallest and the largest trial.
+    Times are in seconds, memory in MB (10^6 bytes). Lists have the smallest and the largest trial. `at_once` is how
+    many trials run at once; None for as many as this machine has room for.
     """
     from lstm.device import claim
     from lstm.tasks.registry import parameter_count, unshared_parameter_count
@@ -241,7 +242,7 @@ def estimate(plan: Plan) -> dict[str, Any]:
     costs = [seconds(config, plan.series, device=device) for config in (low, high)]
     trials = min(order.n_trials, order.combinations or order.n_trials)
     trials += bool(order.search) and not order.base_is_first
-    slots = _slots(plan)
+    slots = _slots(plan) if at_once is None else at_once
     rounds = math.ceil(trials / max(slots, 1))  # trials one after another on each slot
     # After a backtest, this process trains the best trial and the base before the test part.
     spans = [sum(each.windows) * rounds + each.final * (1 + bool(order.search)) for each in costs]
@@ -357,12 +358,12 @@ def _described(plan: Plan) -> dict[str, Any]:
     return {"parts": parts, **found, "data": {**found["data"], "text": text, **place}}
 
 
-def describe(plan: Plan) -> Mapping[str, Any]:
-    """Return the plan as plain data, for people and for --json. Measures the estimates."""
+def describe(plan: Plan, at_once: int | None = None) -> Mapping[str, Any]:
+    """Return the plan as plain data, for people and for --json. Measures the estimates, as `estimate` does."""
     order, search = plan.order, plan.order.search
     started = time.perf_counter()
     with placed():
-        measured = estimate(plan)
+        measured = estimate(plan, at_once)
     return {
         "sweep": order.name,
         "task": order.base.task,

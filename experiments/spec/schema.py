@@ -12,10 +12,12 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from experiments.spec.errors import Address
-from experiments.spec.experiment import EXPERIMENTS, Experiment, of_task
+from experiments.spec.experiment import EXPERIMENTS, of_task
 from experiments.spec.yaml_parser import value_at
+from lstm.config.section import Section
 from lstm.config.tasks import SECTIONS
 
+Kind = type[Section] | None  # what a file is read as; None: the experiment of the task that the file names
 SCHEMA = Path(__file__).parents[1] / "spec.schema.json"
 
 
@@ -44,17 +46,17 @@ def main() -> None:
     SCHEMA.write_text(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def node_at(at: Address, filled: Any) -> Mapping[str, Any]:
+def node_at(at: Address, filled: Any, kind: Kind = None) -> Mapping[str, Any]:
     """Return the schema of a place; if that has variants, of the variant that `type` names."""
-    whole = _whole(of_task(filled))
+    whole = _whole(kind or of_task(filled))
     node: Mapping[str, Any] = whole
     for n, key in enumerate(at):
         if "oneOf" in node:
-            kind = variant(value_at(filled, at[:n]))
+            meant = variant(value_at(filled, at[:n]))
             mapping = node["discriminator"]["mapping"]
-            if kind not in mapping:
+            if meant not in mapping:
                 return {"enum": list(mapping)} if key == "type" else {}
-            node = _deref({"$ref": mapping[kind]}, whole)
+            node = _deref({"$ref": mapping[meant]}, whole)
         if isinstance(key, int):
             lists = [m for m in node.get("anyOf", [node]) if "items" in m]
             node = _deref(lists[0]["items"], whole) if lists else {}
@@ -73,22 +75,22 @@ def allowed(node: Mapping[str, Any]) -> list[Any]:
     return list(node["enum"]) if "enum" in node else [node["const"]] if "const" in node else []
 
 
-def fields(at: Address, filled: Any) -> list[str]:
+def fields(at: Address, filled: Any, kind: Kind = None) -> list[str]:
     """Return the keys that a place may have."""
-    found = dict(variants(at, filled)).get(variant(value_at(filled, at)))
+    found = dict(variants(at, filled, kind)).get(variant(value_at(filled, at)))
     if found is not None:
         return list(found)
-    node = node_at(at, filled)
+    node = node_at(at, filled, kind)
     sections = [m for m in node.get("anyOf", ()) if "$ref" in m]
-    node = _deref(sections[0], _whole(of_task(filled))) if len(sections) == 1 else node
+    node = _deref(sections[0], _whole(kind or of_task(filled))) if len(sections) == 1 else node
     return list(node.get("properties", {}))
 
 
-def variants(at: Address, filled: Any) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+def variants(at: Address, filled: Any, kind: Kind = None) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
     """Yield the `type` and the fields of each variant of a place."""
-    node = node_at(at, filled)
-    for kind, ref in node.get("discriminator", {}).get("mapping", {}).items():
-        yield kind, _deref({"$ref": ref}, _whole(of_task(filled)))["properties"]
+    node = node_at(at, filled, kind)
+    for name, ref in node.get("discriminator", {}).get("mapping", {}).items():
+        yield name, _deref({"$ref": ref}, _whole(kind or of_task(filled)))["properties"]
 
 
 def variant(value: Any) -> str | None:
@@ -97,13 +99,13 @@ def variant(value: Any) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def homes(key: str, filled: Any) -> list[str]:
+def homes(key: str, filled: Any, kind: Kind = None) -> list[str]:
     """Return the sections that have a key of this name, in the order of the schema."""
-    return _homes(key, of_task(filled))
+    return _homes(key, kind or of_task(filled))
 
 
 @cache
-def _homes(key: str, kind: type[Experiment]) -> list[str]:
+def _homes(key: str, kind: type[Section]) -> list[str]:
     whole = _whole(kind)
 
     def walk(node: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[str]:
@@ -125,9 +127,9 @@ class _Tidy(GenerateJsonSchema):
 
 
 @cache
-def _whole(kind: type[Experiment]) -> dict[str, Any]:
+def _whole(kind: type[Section]) -> dict[str, Any]:
     made = kind.model_json_schema(schema_generator=_Tidy)
-    for node in (made, *made["$defs"].values()):
+    for node in (made, *made.get("$defs", {}).values()):
         node.pop("title", None)
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": "Sweep spec", **made}
 

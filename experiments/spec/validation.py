@@ -47,19 +47,25 @@ Told = tuple[str, dict[str, Any]]  # a fault's code, and the values in its messa
 ALIASES = {other: name for name, others in _OTHER_NAMES.items() for other in others.split()}
 
 
-def tell(errors: Iterable[ErrorDetails], document: Document) -> Iterator[Fault]:
-    """Yield one fault for each wrong place. The errors of a union's members are one fault."""
+def tell(errors: Iterable[ErrorDetails], document: Document, kind: schema.Kind = None) -> Iterator[Fault]:
+    """Yield one fault for each wrong place. The errors of a union's members are one fault.
+
+    Args:
+        errors: What pydantic has found.
+        document: The file.
+        kind: What the file is read as; None for a spec.
+    """
     places: dict[Address, list[ErrorDetails]] = {}
     for error in errors:
         places.setdefault(_address(error, document.filled), []).append(error)
-    meant = {_meant(at, document.filled) for at, found in places.items() if found[0]["type"] == "extra_forbidden"}
+    meant = {_meant(at, document.filled, kind) for at, found in places.items() if found[0]["type"] == "extra_forbidden"}
     for at, found in places.items():
         if found[0]["type"] == "missing" and at in meant:
             continue  # the field is there under a wrong name
         below = any(len(other) > len(at) and other[: len(at)] == at for other in places)
         if below and not any(e["type"] in ("missing", "extra_forbidden") for e in found):
             continue  # a member of a union that the value was not meant for
-        code, values = _told(found, at, document)
+        code, values = _told(found, at, document, kind)
         yield fault(code, ".".join(map(str, at)), **values)
 
 
@@ -81,10 +87,10 @@ def _address(error: ErrorDetails, here: Any) -> Address:
     return (*found, "type") if error["type"].startswith("union_tag") else found
 
 
-def _told(found: list[ErrorDetails], at: Address, document: Document) -> Told:
-    error, node = found[0], schema.node_at(at, document.filled)
+def _told(found: list[ErrorDetails], at: Address, document: Document, kind: schema.Kind) -> Told:
+    error, node = found[0], schema.node_at(at, document.filled, kind)
     if error["type"] == "extra_forbidden":
-        return _unknown(at, document.filled)
+        return _unknown(at, document.filled, kind)
     allowed = [str(v) for v in schema.allowed(node)]
     if error["type"] in ("missing", "union_tag_not_found"):
         about = None if allowed else node.get("description")
@@ -196,33 +202,33 @@ def _hint(value: Any, node: Mapping[str, Any]) -> str | None:
     return "put it in quotes" if is_text and not isinstance(value, list | dict) else None
 
 
-def _unknown(at: Address, filled: Any) -> Told:
+def _unknown(at: Address, filled: Any, kind: schema.Kind) -> Told:
     """Return the fault of an unknown key, with the nearest right one: here, in another variant or another section."""
     above, key = at[:-1], str(at[-1])
-    others = [kind for kind, fields in schema.variants(above, filled) if kind and key in fields]
-    if at == ("data", "backtest"):
+    others = [name for name, fields in schema.variants(above, filled, kind) if name and key in fields]
+    if at == ("data", "backtest") and not kind:
         task = str(value_at(filled, ("task",)))
         generated = task in SECTIONS and not SECTIONS[task][1].model_fields  # no location: there is no file
         return "backtest-of-generated-data" if generated else "backtest-of-another-task", {"task": shown(task)}
     if others:
-        kind = shown(str(schema.variant(value_at(filled, above))))
-        return "field-of-another-type", {"type": kind, "types": others}
-    if right := _meant(at, filled):
+        given = shown(str(schema.variant(value_at(filled, above))))
+        return "field-of-another-type", {"type": given, "types": others}
+    if right := _meant(at, filled, kind):
         return "unknown-field", {"near": right[-1], "allowed": None}
-    right_name = key if schema.homes(key, filled) else _alias(key)
-    if homes := [home for home in schema.homes(right_name, filled) if home != ".".join(map(str, above))]:
+    right_name = key if schema.homes(key, filled, kind) else _alias(key)
+    if homes := [home for home in schema.homes(right_name, filled, kind) if home != ".".join(map(str, above))]:
         return "field-of-another-section", {"name": right_name, "sections": homes}
-    return "unknown-field", {"near": None, "allowed": list(schema.fields(above, filled))}
+    return "unknown-field", {"near": None, "allowed": list(schema.fields(above, filled, kind))}
 
 
-def _meant(at: Address, filled: Any) -> Address | None:
+def _meant(at: Address, filled: Any, kind: schema.Kind) -> Address | None:
     """Return the address of the field in the same section that a wrong key most likely means; None if there is none."""
     above, key = at[:-1], str(at[-1])
-    own = schema.fields(above, filled)
+    own = schema.fields(above, filled, kind)
     if _alias(key) in own:
         return (*above, _alias(key))
     # A key that is right in another section must be nearer to count as misspelt here.
-    close = difflib.get_close_matches(key.lower(), own, 1, 0.85 if schema.homes(_alias(key), filled) else 0.6)
+    close = difflib.get_close_matches(key.lower(), own, 1, 0.85 if schema.homes(_alias(key), filled, kind) else 0.6)
     return (*above, close[0]) if close else None
 
 

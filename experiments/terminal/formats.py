@@ -185,3 +185,30 @@ def both_ends(ends: Sequence[Any], show_one: Callable[[Any], str]) -> str:
     """Return a range from two values, or one value if they read the same."""
     low, high = (show_one(end) for end in ends)
     return str(low) if low == high else f"{low} to {high}"
+
+
+def dimension_text(dimension: Mapping[str, Any]) -> str:
+    """Return a dimension in words: whole numbers 16 to 64, log, when training.optimizer is sgd."""
+    if dimension["type"] == "categorical":
+        text = "one of " + ", ".join(map(short, dimension["choices"]))
+    else:
+        kind = "whole numbers " if dimension["type"] == "int" else ""
+        text = f"{kind}{short(dimension['low'])} to {short(dimension['high'])}"
+        text += ", log" if dimension.get("log") else ""
+        text += f", step {short(dimension['step'])}" if dimension.get("step") else ""
+    when = " and ".join(f"{path} is {_any_of(value)}" for path, value in dimension.get("when", {}).items())
+    return f"{text}, when {when}" if when else text
+
+
+def _any_of(value: Any) -> str:
+    return " or ".join(map(short, value)) if isinstance(value, list | tuple) else short(value)
+
+
+def searched_rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the rows of a plan on what is tried first, and on what is searched."""
+    for index, tried in enumerate(plan["first"]):
+        origin = plan["first_from"][index : index + 1]
+        rank = "".join(f"  (trial {each['trial']} of {each['sweep']}, rank {each['rank']:g})" for each in origin)
+        yield "first" if index == 0 else "", f"{settings(tried)}{rank}"
+    for index, (path, dimension) in enumerate(plan["space"].items()):
+        yield "space" if index == 0 else "", f"{path}: {dimension_text(dimension)}"

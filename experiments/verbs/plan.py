@@ -5,30 +5,52 @@ from typing import Any
 
 from experiments import lookup
 from experiments.home import Home
+from experiments.launching import requests
 from experiments.operations.training import check_room_of_all
 from experiments.planning import as_begun, describe, make
-from experiments.terminal.formats import backtest_rows, both_ends, confirm_row, console, duration, settings, short
+from experiments.terminal.formats import (
+    backtest_rows,
+    both_ends,
+    confirm_row,
+    console,
+    duration,
+    searched_rows,
+)
 from experiments.terminal.live import LEAST
 from experiments.terminal.output import emit
 from experiments.trials.earlier import read_first
 from lstm.records.trial import counted
 
 
-def main(*, home: str, named: str, overrides: Sequence[str], code: str | None = None, as_json: bool) -> None:
-    """Print the plan."""
+def main(
+    *,
+    home: str,
+    named: str,
+    overrides: Sequence[str],
+    code: str | None = None,
+    system: str | None = None,
+    profile: str | None = None,
+    fields: Mapping[str, Any] | None = None,
+    as_json: bool,
+) -> None:
+    """Print the plan; with a system also what the sweep would be there."""
     where = Home.at(home)
-    spec = lookup.spec(named, where, overrides, execute=True, code=code)
-    made = read_first(as_begun(make(spec, where, to_look=True), to_run=True))
-    check_room_of_all(made)
-    plan = describe(made)
+    if system is not None:
+        ready = requests.make(named, where, requests.Asked(system, profile, fields or {}), overrides, code)
+        plan, rows = {**ready.plan, "launch": ready.document()}, ready.rows()
+    else:
+        spec = lookup.spec(named, where, overrides, execute=True, code=code)
+        made = read_first(as_begun(make(spec, where, to_look=True), to_run=True))
+        check_room_of_all(made)
+        plan, rows = describe(made), []
     if as_json:
         emit(plan)
         return
-    show(plan)
+    show(plan, rows)
 
 
-def show(plan: Mapping[str, Any]) -> None:
-    """Print a plan for people."""
+def show(plan: Mapping[str, Any], launch: Sequence[tuple[str, str]] = ()) -> None:
+    """Print a plan for people; `launch` has the rows of what the sweep would be on a system."""
     from rich.table import Table
 
     screen = console(least=LEAST)
@@ -49,12 +71,8 @@ def show(plan: Mapping[str, Any]) -> None:
     if plan["space"]:
         counts = "one of `first`, counted in n_trials" if plan["base_is_first"] else "in addition to n_trials"
         rows.add_row("base", f"the spec's own settings: {counts}, never pruned")
-    for index, tried in enumerate(plan["first"]):
-        origin = plan["first_from"][index : index + 1]
-        rank = "".join(f"  (trial {each['trial']} of {each['sweep']}, rank {each['rank']:g})" for each in origin)
-        rows.add_row("first" if index == 0 else "", f"{settings(tried)}{rank}")
-    for index, (path, dimension) in enumerate(plan["space"].items()):
-        rows.add_row("space" if index == 0 else "", f"{path}: {dimension_text(dimension)}")
+    for label, text in searched_rows(plan):
+        rows.add_row(label, text)
     rows.add_row("data", data["text"])
     for note in data["notes"]:
         rows.add_row("", str(note))
@@ -68,29 +86,12 @@ def show(plan: Mapping[str, Any]) -> None:
     rows.add_row("", f"{unshared} if each step of the look-back had its own: the weights are shared over time")
     rows.add_row("memory", f"{both_ends(plan['memory_mb'], lambda mb: f'{mb:g} MB')} a trial, without the libraries")
     at_once = f"{counted(plan['slots'], 'trial')} at once" if plan["slots"] else "no trial fits"
-    rows.add_row("device", f"{plan['device']}, {at_once} on this machine")
+    rows.add_row("device", f"{plan['device']}, {at_once} {'there' if launch else 'on this machine'}")
     spans = both_ends(sorted(plan["sweep_s"]), lambda span: duration(span) if span >= 0.1 else "under 0.1 s")
     rows.add_row("time", f"{spans} of training if no trial stops early (measured in {plan['measured_in_s']:.1f} s)")
-    rows.add_row("kept", f"study {kept['study']}")
-    rows.add_row("", f"checkpoints {kept['checkpoints']}")
-    rows.add_row("", f"MLflow {kept['mlflow']}")
+    places = [f"study {kept['study']}", f"checkpoints {kept['checkpoints']}", f"MLflow {kept['mlflow']}"]
+    for label, text in [*zip(("kept", "", ""), places, strict=True), *launch]:
+        rows.add_row(label, text)
     screen.print(rows, soft_wrap=False)
     for warning in plan["warnings"]:
         screen.print(f"note: {warning}", style="yellow", soft_wrap=True)
-
-
-def dimension_text(dimension: Mapping[str, Any]) -> str:
-    """Return a dimension in words: whole numbers 16 to 64, log, when training.optimizer is sgd."""
-    if dimension["type"] == "categorical":
-        text = "one of " + ", ".join(map(short, dimension["choices"]))
-    else:
-        kind = "whole numbers " if dimension["type"] == "int" else ""
-        text = f"{kind}{short(dimension['low'])} to {short(dimension['high'])}"
-        text += ", log" if dimension.get("log") else ""
-        text += f", step {short(dimension['step'])}" if dimension.get("step") else ""
-    when = " and ".join(f"{path} is {_any_of(value)}" for path, value in dimension.get("when", {}).items())
-    return f"{text}, when {when}" if when else text
-
-
-def _any_of(value: Any) -> str:
-    return " or ".join(map(short, value)) if isinstance(value, list | tuple) else short(value)

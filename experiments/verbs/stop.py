@@ -1,22 +1,41 @@
-"""`sweep stop`: ask a sweep's driver to end, on whichever host it runs, and wait until it has ended."""
+"""`sweep stop`: ask a sweep's driver to end, on whichever host it runs, and wait until it has ended.
+
+A launched sweep without a driver, one that waits for its nodes, is ended by its system.
+"""
 
 import time
+from typing import TYPE_CHECKING
 
 from experiments import lookup
 from experiments.home import Home
+from experiments.launching import following
 from experiments.terminal.output import emit, print_note
+from lstm.records.errors import BadInput
+
+if TYPE_CHECKING:
+    from cluster.launch.record import Launched
 
 WAIT_S = 60.0
 
 
 def main(*, home: str, named: str, as_json: bool) -> int:
-    """Stop the driver. Returns the exit code: 1 if the driver did not end in time."""
+    """Stop the driver, or the job. Returns the exit code: 1 if the driver did not end in time."""
     from cluster.study import lease
 
-    found = lookup.sweep(named, Home.at(home), print_note)
-    lookup.read(found)
-    held = lease.driver(found.study_url, found.name)
+    where = Home.at(home)
+    try:
+        found = lookup.sweep(named, where, print_note)
+        swept = lookup.read(found)
+        held = lease.driver(found.study_url, found.name)
+    except BadInput:
+        name = following.name_of(named, where, print_note)
+        if not (job := following.job_of(name, where)):
+            raise
+        return _stop_job(name, job, as_json=as_json)
     if held is None:
+        job = following.job_of(found.name, where, swept.facts)
+        if job and following.state_of(job).lives:
+            return _stop_job(found.name, job, as_json=as_json)
         return _say(found.name, "no driver is running", 0, as_json=as_json)
     lease.request_stop(found.study_url, found.name)
     end = time.monotonic() + WAIT_S
@@ -26,6 +45,14 @@ def main(*, home: str, named: str, as_json: bool) -> int:
             return _say(found.name, f"stopped; {found.command('run')} resumes the sweep", 0, as_json=as_json)
         time.sleep(0.2)
     return _say(found.name, f"{held.owner} was asked to end and has not within {WAIT_S:.0f} s", 1, as_json=as_json)
+
+
+def _stop_job(name: str, job: "Launched", *, as_json: bool) -> int:
+    """End a job by its system."""
+    if not following.state_of(job).lives:
+        return _say(name, f"the {job.system} job {job.job} has ended", 0, as_json=as_json)
+    following.stop(job)
+    return _say(name, f"{job.system} was asked to end the job {job.job}", 0, as_json=as_json)
 
 
 def _say(name: str, text: str, code: int, *, as_json: bool) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from lstm.messages import cluster, findings, notes, search, spec, stores, tables, verbs
 from lstm.messages.entry import Entry
+from lstm.messages.systems import launch, slurm
 from lstm.messages.tasks import asked, own_code, pairs, sequences, texts, video, warm
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
@@ -19,6 +20,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Checkpoints and files": stores.CHECKPOINTS,
     "Studies": stores.STUDIES,
     "The cluster": cluster.ENTRIES,
+    "Launching": {**launch.ENTRIES, **slurm.ENTRIES},
     "MLflow": stores.TRACKING,
     "The home and the names of sweeps": verbs.HOME,
     "Verbs and flags": verbs.VERBS,
@@ -33,6 +35,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About pairs of sentences": pairs.NOTES,
     "About a warm refit": warm.WARM,
     "While a sweep runs": cluster.SWEEP,
+    "About a launch": launch.NOTES,
     "While MLflow is away": stores.AWAY,
 }
 CATALOG: Mapping[str, Entry] = {

@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from experiments.verbs.plan import dimension_text, show
+from experiments.terminal.formats import dimension_text
+from experiments.verbs.plan import show
 
 
 def test_a_plan_says_what_run_would_do_and_writes_nothing(folder, sweep):

@@ -1,126 +1,11 @@
-"""The command line: its verbs and their flags. A verb's module (`experiments/verbs/`) is imported when it is called."""
+"""All verbs with their flags."""
 
-import atexit
-import errno
-import gc
-import importlib
-import logging
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-import cluster
-from experiments.terminal import streams
-from experiments.terminal.output import emit
-from lstm.patches import switched_off
-from lstm.records.errors import Refusal, refused
-
-Function = Callable[..., Any]
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-
-# Only the group reads SWEEP_HOME: read by the verb, it would override a --home that is written before the verb.
-HOME_OPTION: dict[str, Any] = {"metavar": "DIR", "help": "Keep everything in DIR.  [SWEEP_HOME; default: runs]"}
-HOME = click.option("--home", **HOME_OPTION)
-SET = click.option(
-    "--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Override a field of the spec; may be repeated."
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, also for an error.")
-CODE = click.option("--code", metavar="FILE", help="Your own code file, if it is not where the spec says.")
-NAMED = click.argument("named", metavar="NAME|SPEC")
-ADDRESS = click.option("--address", metavar="HOST:PORT", help="Join this Ray cluster (auto: the one on this host).")
-IN_PROCESS = click.option("--in-process", is_flag=True, help="Run one trial at a time in this process, without Ray.")
-
-
-class Verbs(click.Group):
-    """The group of all verbs. It turns wrong input into a message and exit code 2."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a verb and exit: 0 done, 1 failed, 2 wrong input, 3 held by another driver, 130 interrupted."""
-        kwargs["standalone_mode"] = False
-        gc.set_threshold(cluster.GARBAGE_AFTER)  # safe here: the process is the command line's own
-        atexit.register(gc.freeze)  # else Python's last garbage collection takes seconds at exit
-        streams.hold()
-        if os.path.expanduser("~") == "~":  # noqa: PTH111 # a user of a container may have no home; libraries ask for one
-            os.environ["HOME"] = "/nonexistent"  # as system users have
-        try:
-            code = super().main(*args, **kwargs) or 0
-        except Refusal as error:
-            _complain(str(error), error.code)
-        except click.exceptions.NoArgsIsHelpError as error:
-            _complain(error.format_message(), 2)
-        except click.UsageError as error:
-            where = f" (try: {error.ctx.command_path} --help)" if error.ctx else ""
-            _complain(error.format_message() + where, 2)
-        except click.ClickException as error:
-            _complain(error.format_message(), 2)
-        except (click.Abort, KeyboardInterrupt):
-            _complain("interrupted", 130)
-        except OSError as error:
-            if error.filename is None:
-                raise
-            from lstm.storage.disk import place_of
-
-            where = place_of(Path(str(error.filename))) if error.errno == errno.ENOSPC else error.filename
-            _complain(f"{where}: {error.strerror}", 1)
-        if fault := streams.fault():
-            _complain(f"standard output: can't be written: {fault.strerror}", code or 1)
-        sys.exit(code)
-
-
-def _complain(text: str, code: int) -> NoReturn:
-    click.echo(text, err=True)
-    sys.exit(code)
-
-
-@click.group(cls=Verbs, context_settings=CONTEXT)
-@click.version_option(package_name="lstm-sweeps", prog_name="sweep")
-@click.option("--home", envvar="SWEEP_HOME", **HOME_OPTION)
-@click.pass_context
-def main(context: click.Context, home: str | None) -> None:
-    """Run a sweep of LSTM trainings on a Ray cluster, from one YAML file.
-
-    Optuna decides what to try, MLflow records every trial. Give a verb the NAME of a sweep, or its SPEC file.
-    Start with: sweep new data.csv
-    """
-    context.obj = home
-
-
-def _verb(module: str, home: str | None = None, **arguments: Any) -> int | None:
-    """Call `main` of a verb's module. The home may be given before the verb or after it."""
-    switched_off()  # refuses an unknown name in the environment before anything starts
-    given = home or click.get_current_context().obj or "runs"
-    try:
-        Path.cwd()
-    except OSError as error:
-        raise refused("no-working-folder", why=error.strerror) from None
-    with nullcontext() if module == "run" else _alone():  # `run` sends what libraries print to its log
-        verb = importlib.import_module(f"experiments.verbs.{module}")
-        try:
-            code: int | None = verb.main(home=given, **arguments)
-        except Refusal as error:
-            if arguments.get("as_json"):
-                emit({"errors": [each.row() for each in error.faults]})
-            raise
-    return code
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Silence libraries: their warnings and logs do not belong on the screen."""
-    before = logging.root.manager.disable
-    logging.disable()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logging.disable(before)
+from experiments.cli.group import ADDRESS, CODE, HOME, IN_PROCESS, JSON, NAMED, SET, call, main
+from experiments.cli.systems import SYSTEMS, sized
 
 
 @main.command()
@@ -134,18 +19,22 @@ def _alone() -> Iterator[None]:
 @HOME
 def new(**arguments: Any) -> int | None:
     """Read tables or a text and write a first spec for them."""
-    return _verb("new", **arguments)
+    return call("new", **arguments)
 
 
 @main.command()
 @NAMED
+@click.option("--on", "system", type=click.Choice(SYSTEMS), help="Show what it would be on this system.")
+@sized
 @SET
 @CODE
 @JSON
 @HOME
 def plan(**arguments: Any) -> int | None:
     """Show what `run` would do and how long it takes; start nothing."""
-    return _verb("plan", **arguments)
+    if arguments["system"] is None and (given := [*arguments["fields"], *["profile"] * bool(arguments["profile"])]):
+        raise click.UsageError(f"--{given[0]} needs --on.")
+    return call("plan", **arguments)
 
 
 @main.command()
@@ -156,7 +45,7 @@ def plan(**arguments: Any) -> int | None:
 @HOME
 def train(**arguments: Any) -> int | None:
     """Train the spec's own settings, in this process, without a search."""
-    return _verb("train", **arguments)
+    return call("train", **arguments)
 
 
 @main.command()
@@ -169,7 +58,21 @@ def train(**arguments: Any) -> int | None:
 @HOME
 def run(**arguments: Any) -> int | None:
     """Run the sweep until all trials have ended; run again to resume."""
-    return _verb("run", **arguments)
+    return call("run", **arguments)
+
+
+@main.command()
+@NAMED
+@click.option("--on", "system", type=click.Choice(SYSTEMS), required=True, help="The system to launch on.")
+@sized
+@click.option("--dry-run", is_flag=True, help="Print what would be submitted; submit and write nothing.")
+@SET
+@CODE
+@JSON
+@HOME
+def launch(**arguments: Any) -> int | None:
+    """Submit the sweep to a system that gives out nodes, such as Slurm."""
+    return call("launch", **arguments)
 
 
 @main.command()
@@ -183,7 +86,7 @@ def run(**arguments: Any) -> int | None:
 @HOME
 def retry(**arguments: Any) -> int | None:
     """Run failed trials again, then resume the sweep."""
-    return _verb("retry", **arguments)
+    return call("retry", **arguments)
 
 
 @main.command()
@@ -203,7 +106,7 @@ def retry(**arguments: Any) -> int | None:
 @HOME
 def extend(**arguments: Any) -> int | None:
     """Train an ended trial for more epochs, then resume the sweep."""
-    return _verb("extend", **arguments)
+    return call("extend", **arguments)
 
 
 @main.command()
@@ -226,7 +129,7 @@ def extend(**arguments: Any) -> int | None:
 @HOME
 def confirm(**arguments: Any) -> int | None:
     """Train the best settings and the base again, from other seeds."""
-    return _verb("confirm", **arguments)
+    return call("confirm", **arguments)
 
 
 @main.command()
@@ -251,7 +154,7 @@ def confirm(**arguments: Any) -> int | None:
 @HOME
 def refit(**arguments: Any) -> int | None:
     """Train the winner's settings on all data, for `predict`."""
-    return _verb("refit", **arguments)
+    return call("refit", **arguments)
 
 
 @main.command()
@@ -260,7 +163,7 @@ def refit(**arguments: Any) -> int | None:
 @HOME
 def status(**arguments: Any) -> int | None:
     """Show the progress of a sweep and its driver."""
-    return _verb("status", **arguments)
+    return call("status", **arguments)
 
 
 @main.command()
@@ -269,7 +172,16 @@ def status(**arguments: Any) -> int | None:
 @HOME
 def stop(**arguments: Any) -> int | None:
     """Ask a sweep's driver to stop; every finished epoch is kept."""
-    return _verb("stop", **arguments)
+    return call("stop", **arguments)
+
+
+@main.command()
+@NAMED
+@JSON
+@HOME
+def logs(**arguments: Any) -> int | None:
+    """Show what a launched sweep has written so far, or the log in its home."""
+    return call("logs", **arguments)
 
 
 @main.command()
@@ -278,7 +190,7 @@ def stop(**arguments: Any) -> int | None:
 @HOME
 def verify(**arguments: Any) -> int | None:
     """Check a sweep's records: study, checkpoints, MLflow."""
-    return _verb("verify", **arguments)
+    return call("verify", **arguments)
 
 
 @main.command()
@@ -291,7 +203,7 @@ def verify(**arguments: Any) -> int | None:
 @HOME
 def rebuild(**arguments: Any) -> int | None:
     """Write a sweep's MLflow runs again, from study and checkpoints."""
-    return _verb("rebuild", **arguments)
+    return call("rebuild", **arguments)
 
 
 @main.command()
@@ -302,7 +214,7 @@ def rebuild(**arguments: Any) -> int | None:
 @HOME
 def clean(**arguments: Any) -> int | None:
     """Free the weights of trials that are not among the best."""
-    return _verb("clean", **arguments)
+    return call("clean", **arguments)
 
 
 @main.command()
@@ -321,7 +233,7 @@ def clean(**arguments: Any) -> int | None:
 @HOME
 def compare(**arguments: Any) -> int | None:
     """Compare sweeps and trials: best value, spread, time."""
-    return _verb("compare", **arguments)
+    return call("compare", **arguments)
 
 
 @main.command()
@@ -330,7 +242,7 @@ def compare(**arguments: Any) -> int | None:
 @HOME
 def best(**arguments: Any) -> int | None:
     """Show the best trial: parameters, metrics, checkpoint."""
-    return _verb("best", **arguments)
+    return call("best", **arguments)
 
 
 @main.command()
@@ -357,7 +269,7 @@ def best(**arguments: Any) -> int | None:
 @HOME
 def predict(**arguments: Any) -> int | None:
     """Write predictions as CSV or frames, continue a text, or translate."""
-    return _verb("predict", **arguments)
+    return call("predict", **arguments)
 
 
 @main.command()
@@ -368,7 +280,7 @@ def predict(**arguments: Any) -> int | None:
 @HOME
 def probe(**arguments: Any) -> int | None:
     """Measure properties of a trial's network: memory, responses, cost."""
-    return _verb("probe", **arguments)
+    return call("probe", **arguments)
 
 
 @main.command()
@@ -383,7 +295,7 @@ def probe(**arguments: Any) -> int | None:
 @HOME
 def rivals(**arguments: Any) -> int | None:
     """Compare the network with simpler models: is it needed?"""
-    return _verb("rivals", **arguments)
+    return call("rivals", **arguments)
 
 
 @main.command()
@@ -396,4 +308,4 @@ def rivals(**arguments: Any) -> int | None:
 @HOME
 def ui(*, optuna: bool, **arguments: Any) -> int | None:
     """Start MLflow's pages on the sweep's store, at its loss curves."""
-    return _verb("optuna_ui" if optuna else "ui", **arguments)
+    return call("optuna_ui" if optuna else "ui", **arguments)

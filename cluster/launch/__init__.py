@@ -1,0 +1,1 @@
+"""Launch a sweep on a system that gives out nodes, such as Slurm or Kubernetes."""

@@ -1,0 +1,96 @@
+"""The record of a launched sweep: its job, kept in the sweep's folder where it was launched, and in its study."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lstm.records.errors import check_form, refused
+from lstm.storage import files
+
+FILE, FORM = "launched.json", 1
+VARIABLE = "SWEEP_LAUNCHED"  # in the job's environment, for the driver: SYSTEM:JOB
+FACT = "launched"  # of the study
+_LOCK = ".launching"
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A job that was submitted for a sweep."""
+
+    system: str  # "slurm" or "kubernetes"
+    job: str  # the system's id of it
+    sweep: str
+    host: str = ""  # where it was launched
+    user: str = ""  # by whom
+    at: float = field(default_factory=time.time)  # seconds since 1970
+    where: Mapping[str, str] = field(default_factory=dict)  # what finds the job again: the log's file, the namespace …
+
+    @property
+    def text(self) -> str:
+        """The job in a word, as in `slurm:1234`."""
+        return f"{self.system}:{self.job}"
+
+
+def read(folder: Path) -> Launched | None:
+    """Return the last job that was submitted for a sweep from here; None if there was none.
+
+    Args:
+        folder: The sweep's folder.
+
+    Raises:
+        BadInput: the record is damaged, or a newer version wrote it.
+    """
+    path = folder / FILE
+    try:
+        row: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise refused("launch-record-not-read", at=path, why=error.strerror or str(error)) from None
+    except ValueError:
+        row = None
+    if not isinstance(row, dict):
+        raise refused("launch-record-damaged", at=path)
+    check_form(path, int(row.pop("form", FORM)), FORM)
+    try:
+        return Launched(**row)
+    except TypeError:
+        raise refused("launch-record-damaged", at=path) from None
+
+
+def write(folder: Path, launched: Launched) -> None:
+    """Write the record, durably and at once, in place of an earlier one."""
+    text = json.dumps({"form": FORM, **asdict(launched)}, indent=1) + "\n"
+    files.put(str(folder), FILE, text.encode())
+
+
+@contextmanager
+def launching(folder: Path) -> Iterator[None]:
+    """Let one process at a time launch a sweep; others wait. The folder is made, and goes again if it stays empty."""
+    import fcntl
+
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            break
+        os.close(lock)  # while this process waited, the one before it removed the file
+    try:
+        yield
+    finally:
+        (folder / _LOCK).unlink(missing_ok=True)
+        os.close(lock)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
+    """Return the job in which this process drives, for the study to remember; None outside a launched job."""
+    system, mark, job = environment.get(VARIABLE, "").partition(":")
+    return {"system": system, "job": job} if mark else None

@@ -1,0 +1,75 @@
+"""The interface of a system that gives out nodes, and what it says of a job."""
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from cluster.launch.record import Launched
+from cluster.launch.request import Request
+from lstm.records.errors import Fault
+
+SYSTEMS = ("slurm",)  # each is a package beside this module with a `SYSTEM`
+Phase = Literal["waiting", "running", "ended", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a system says of a job."""
+
+    phase: Phase
+    word: str = ""  # the system's own word for it, such as PENDING
+    reason: str = ""  # why, as the system says it; with `unknown` why it could not be asked
+    code: int | None = None  # the exit code of `sweep run`, once the job has ended; None if the system does not know it
+    restarts: int = 0  # how many times the system has started the job again
+    asked: str = ""  # the tool that has answered, such as squeue
+
+    @property
+    def lives(self) -> bool:
+        """Whether the job waits or runs, as far as is known: one that can't be asked about may live."""
+        return self.phase != "ended"
+
+
+class System(Protocol):
+    """A system that sweeps can be launched on. Each method calls the system's own tool, and none starts anything else.
+
+    Errors of the tool itself are `BadInput`s with its own words.
+    """
+
+    name: str
+
+    def render(self, request: Request) -> str:
+        """Return the text that is submitted; nothing is asked or written."""
+
+    def check(self, request: Request, text: str) -> Sequence[Fault]:
+        """Return what is wrong with the text, as far as can be told here."""
+
+    def submit(self, request: Request, text: str) -> Launched:
+        """Submit the text and return its job.
+
+        Raises:
+            BadInput: the tool is missing, or the system has refused the text; nothing was submitted.
+        """
+
+    def state(self, launched: Launched) -> State:
+        """Return what the system says of a job; `unknown` with the reason where it can't be asked."""
+
+    def stop(self, launched: Launched) -> None:
+        """Ask the system to end a job so that the sweep keeps its last epochs.
+
+        Raises:
+            BadInput: the tool is missing, or the system has refused.
+        """
+
+    def logs(self, launched: Launched) -> Iterator[str]:
+        """Yield the lines that the job has written so far.
+
+        Raises:
+            BadInput: there are none, or they can't be read.
+        """
+
+
+def system(name: str) -> System:
+    """Return a system by its name, one of `SYSTEMS`."""
+    found: System = importlib.import_module(f"cluster.launch.{name}").SYSTEM
+    return found

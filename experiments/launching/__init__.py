@@ -1,0 +1,1 @@
+"""Launch sweeps on systems that give out nodes, and follow them there."""

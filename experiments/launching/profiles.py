@@ -1,0 +1,61 @@
+"""Reads the profile of a cluster: the file, with the options of the command line before it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cluster.launch.profile import KubernetesProfile, Profile, SlurmProfile
+from experiments.spec import validation, yaml_document
+from experiments.spec.mapping import Given, Source, literal
+from lstm.records.errors import BadInput, Fault
+
+FILE = Path("lstm-sweeps", "clusters.yaml")  # in the folder of the user's settings
+
+
+def usual(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where a user's profile is looked for: in XDG_CONFIG_HOME, or ~/.config; None for a user without a home."""
+    given = environment.get("XDG_CONFIG_HOME", "")
+    base = given if os.path.isabs(given) else os.path.expanduser("~/.config")  # noqa: PTH111, PTH117
+    return Path(base) / FILE if os.path.isabs(base) else None  # noqa: PTH117
+
+
+def read(system: str, file: str | None, fields: Mapping[str, Any]) -> SlurmProfile | KubernetesProfile:
+    """Return a system's section of a profile.
+
+    Args:
+        system: The system, which is the section's name.
+        file: The profile; None for the user's own, which need not exist.
+        fields: Fields of the section that the command line gives.
+
+    Raises:
+        BadInput: the file does not exist, or fields of it or of the command line are wrong; with all faults.
+    """
+    options = {f"{system}.{name}={literal(value)}": f"--{name} {value}" for name, value in fields.items()}
+    try:
+        document = yaml_document.read(_source(system, file), list(options))
+        try:
+            whole = Profile.model_validate(document.filled)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            raise document.refuse(validation.tell(found, document, Profile)) from None
+    except BadInput as error:
+        raise BadInput(*(_as_typed(each, options) for each in error.faults)) from None
+    section: SlurmProfile | KubernetesProfile = getattr(whole, system)
+    return section
+
+
+def _source(system: str, file: str | None) -> Source:
+    if file is not None:
+        return file
+    own = usual()
+    return str(own) if own and own.exists() else Given.of({system: {"nodes": 1}})
+
+
+def _as_typed(each: Fault, options: Mapping[str, str]) -> Fault:
+    """Return a fault at the option that was typed, instead of the field that the option sets."""
+    given = next((typed for option, typed in options.items() if each.place == f"--set {option}"), None)
+    return replace(each, place=given, path="") if given else each

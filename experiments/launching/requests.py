@@ -1,0 +1,169 @@
+"""Makes the request for a sweep: it is planned as `run` plans it, and fitted to the nodes that are asked for."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cluster.launch.profile import KubernetesProfile, SlurmProfile, memory_mb, seconds
+from cluster.launch.request import Need, Request, Shape, Size
+from cluster.study.database import file_of
+from experiments.home import Home
+from experiments.launching import profiles
+from experiments.operations import running
+from experiments.planning import Plan, describe
+from experiments.terminal.formats import duration
+from lstm.messages.message import Note, note
+from lstm.records.errors import refused
+from lstm.records.trial import counted
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks of a system."""
+
+    system: str
+    profile: str | None  # the profile's file; None for the user's own
+    fields: Mapping[str, Any]  # fields of the system's section
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A sweep that is ready to be launched: it was checked, and nothing is submitted or written yet."""
+
+    request: Request
+    shape: Shape
+    plan: Mapping[str, Any]  # as `planning.describe` returns it
+    study_url: str = field(repr=False)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return what will be submitted, and what is known of its run, in words, each with a label."""
+        return list(_rows(self))
+
+    def document(self) -> dict[str, Any]:
+        """Return the same as plain data; times are in seconds."""
+        size, shape = self.shape.size, self.shape
+        return {
+            "sweep": self.request.name,
+            "system": self.request.system,
+            "nodes": size.nodes,
+            "cpus": size.cpus,
+            "gpus": size.gpus,
+            "memory_mb": size.memory_mb,
+            "time_s": size.time_s,
+            "at_once": shape.at_once,
+            "a_node": shape.a_node,
+            "sweep_s": list(shape.seconds),
+            "runs": shape.runs,
+            "unknown": list(shape.unknown),
+        }
+
+
+def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), code: str | None = None) -> Ready:
+    """Plan a sweep as `run` does, and return the request for it and its shape; start and write nothing.
+
+    Raises:
+        BadInput: `run` would refuse the sweep, the profile or an option is wrong, or no trial fits on a node.
+    """
+    profile = profiles.read(asked.system, asked.profile, asked.fields)
+    plan = running.prepare(named, home, None, overrides, code=code).plan
+    shape = shape_of(plan, profile)
+    found = describe(plan, shape.at_once)
+    low, high = sorted(found["sweep_s"])
+    shape = replace(shape, seconds=(low, high), unknown=tuple(_unknown(found, shape)))
+    request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
+    return Ready(request, shape, found, plan.order.study_url)
+
+
+def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
+    """Return what a sweep is on the nodes of a profile.
+
+    Raises:
+        BadInput: no trial fits on such a node.
+    """
+    resources = plan.order.resources
+    size = Size(
+        nodes=profile.nodes,
+        cpus=profile.cpus or resources.cpus_per_trial,
+        gpus=profile.gpus,
+        memory_mb=memory_mb(profile.memory) if profile.memory else None,
+        time_s=seconds(profile.time) if profile.time else None,
+    )
+    shape = Shape.of(size, resources)
+    if not shape.at_once:
+        cpus, gpus = resources.cpus_per_trial, shape.gpus_per_trial
+        raise refused(
+            "trial-fits-no-asked-node", "resources", cpus=cpus, gpus=gpus, there=size.cpus, gpus_there=size.gpus
+        )
+    return shape
+
+
+def _rows(ready: Ready) -> Iterator[tuple[str, str]]:
+    shape, size, plan = ready.shape, ready.shape.size, ready.plan
+    yield "sweep", f"{plan['sweep']} ({plan['task']}): {counted(plan['trials'], 'trial')}"
+    memory = f", {size.memory_mb:,} MiB" if size.memory_mb else ""
+    each = f"{counted(size.cpus, 'CPU')}, {counted(size.gpus, 'GPU')}{memory}"
+    yield "nodes", f"{counted(size.nodes, 'node')} of {ready.request.system}, each with {each}"
+    yield "at once", f"{counted(shape.at_once, 'trial')}, {shape.a_node} a node"
+    low, high = (duration(span) for span in shape.seconds)
+    yield "time", f"{low} to {high} of training from the first trial on" if low != high else f"{low} of training"
+    for told in shape.unknown:
+        yield "unknown", str(told)
+
+
+def _unknown(found: Mapping[str, Any], shape: Shape) -> Iterator[Note]:
+    """Yield what can't be known before the sweep runs."""
+    yield note("launch-wait-unknown")
+    yield note("launch-speed-unknown", device=found["device"], gpus=shape.size.gpus or None)
+    if shape.runs and shape.runs[1] > 1:
+        yield note("launch-of-several-runs", low=shape.runs[0], high=shape.runs[1])
+
+
+def _request(
+    plan: Plan,
+    system: str,
+    named: str,
+    home: Home,
+    size: Size,
+    profile: SlurmProfile | KubernetesProfile,
+    overrides: Sequence[str],
+    code: str | None,
+) -> Request:
+    document = plan.spec.document
+    is_file = Path(document.path).is_file() and document.path == named
+    return Request(
+        system=system,
+        name=plan.order.name,
+        named=os.path.abspath(named) if is_file else named,  # noqa: PTH100 # a link stays one
+        spec_text=document.text,
+        overrides=tuple(overrides),
+        code=code and os.path.abspath(code),  # noqa: PTH100
+        home=str(home.folder),
+        size=size,
+        profile=profile,
+        python=sys.executable,
+        variables=tuple(dict.fromkeys(_VARIABLE.findall(str(document.written)))),
+        needs=tuple(_needs(plan, named if is_file else None, code)),
+    )
+
+
+def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Need, str]]:
+    """Yield the files and folders of this machine that the driver needs where it runs."""
+    order = plan.order
+    if spec is not None:
+        yield "spec", os.path.abspath(spec)  # noqa: PTH100
+    yield "home", str(plan.home.folder)
+    for _, path in plan.spec.location:
+        if path is not None:
+            yield "data", os.path.abspath(path)  # noqa: PTH100
+    if code:
+        yield "code", os.path.abspath(code)  # noqa: PTH100
+    if file := file_of(order.study_url):
+        yield "study", str(file.absolute())
+    if order.storage.checkpoints and "://" not in order.storage.checkpoints:
+        yield "checkpoints", order.storage.checkpoints

@@ -1,0 +1,1 @@
+"""Messages about systems that give out nodes, a file for each."""

@@ -1,0 +1,76 @@
+"""Messages about launching a sweep on a system that gives out nodes, whichever it is."""
+
+from lstm.messages.entry import Entry
+
+ENTRIES: dict[str, Entry] = {
+    "trial-fits-no-asked-node": Entry(
+        "a trial asks for {cpus} CPUs and {gpus:g} GPUs, and a node is to have {there} CPUs and {gpus_there} GPUs",
+        "ask for larger nodes with --cpus and --gpus, or in the cluster's profile; or let a trial ask for less in "
+        "resources.cpus_per_trial and resources.gpus_per_trial",
+        {"cpus": 4, "gpus": 1.0, "there": 8, "gpus_there": 0},
+    ),
+    "launched-already": Entry(
+        "was launched as {system} job {job}, which is {word}{reason:? (*)}",
+        "follow the job with `sweep status {sweep}{flag}`, or end it with `sweep stop {sweep}{flag}` first",
+        {"system": "slurm", "job": "1234", "word": "RUNNING", "reason": None, "sweep": "co2", "flag": ""},
+    ),
+    "driven-already": Entry(
+        "is driven by {owner}",
+        "wait for its end, or end it with `sweep stop {sweep}{flag}` first",
+        {"owner": "process 4711 on node-1", "sweep": "co2", "flag": ""},
+    ),
+    "launch-record-not-read": Entry(
+        "can't be read: {why}", "make the file readable", example={"why": "Permission denied"}
+    ),
+    "launch-record-damaged": Entry(
+        "is damaged", "remove the file; ask the system itself for the job of the sweep, if it may still run"
+    ),
+    "launch-tool-missing": Entry(
+        "{tool} is not on this machine",
+        "launch from where {tool} is, such as the cluster's login node",
+        {"tool": "sbatch"},
+    ),
+    "launch-refused": Entry(
+        "{tool} has refused: {why}",
+        "mend what {tool} says, with the options of `sweep launch` or in the cluster's profile",
+        {"tool": "sbatch", "why": "invalid partition specified: gpus"},
+    ),
+    "launch-not-stopped": Entry(
+        "{tool} has refused: {why}",
+        "end the job by {tool} itself",
+        {"tool": "scancel", "why": "Access/permission denied"},
+    ),
+    "launch-not-shared": Entry(
+        "{path} is in no folder that the nodes share (the profile has {shared})",
+        "move it there, or add its folder to `shared` in the cluster's profile if the nodes see it under this path",
+        {"path": "/home/ann/sales.csv", "shared": ["/shared"]},
+    ),
+    "launch-script-wrong": Entry(
+        "what would be submitted is wrong: {why}",
+        "mend the profile's fields that it comes from",
+        {"why": "line 7: syntax error"},
+    ),
+    "no-log-yet": Entry(
+        "there is no log yet{job:?: the job * has not begun}", "ask again once the sweep runs", {"job": "1234"}
+    ),
+}
+
+NOTES: dict[str, Entry] = {
+    "launch-wait-unknown": Entry("how long the job waits for its nodes can't be known"),
+    "launch-speed-unknown": Entry(
+        "the time was measured on this machine ({device}); the nodes {gpus:?with their GPUs }may be faster or slower",
+        example={"device": "cpu", "gpus": None},
+    ),
+    "launch-of-several-runs": Entry(
+        "the time limit cuts the sweep into {low} to {high} runs of the job, between which it waits for nodes again",
+        example={"low": 1, "high": 3},
+    ),
+    "launch-folders-not-checked": Entry(
+        "the spec, its data and the home must be seen by all nodes under the same paths, which is not checked",
+        "name the folders that are shared in `shared` of the cluster's profile",
+    ),
+    "launch-answered-by": Entry(
+        "the study can't be read here ({why}), so this is what {tool} says",
+        example={"why": "no such sweep", "tool": "squeue"},
+    ),
+}

@@ -1,0 +1,5 @@
+"""Messages about Slurm."""
+
+from lstm.messages.entry import Entry
+
+ENTRIES: dict[str, Entry] = {}
