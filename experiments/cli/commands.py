@@ -65,6 +65,7 @@ def run(**arguments: Any) -> int | None:
 @NAMED
 @click.option("--on", "system", type=click.Choice(SYSTEMS), required=True, help="The system to launch on.")
 @sized
+@click.option("--upload", metavar="ADDRESS", help="Bring the data there by this folder of a bucket (s3://…, gs://…).")
 @click.option("--dry-run", is_flag=True, help="Print what would be submitted; submit and write nothing.")
 @SET
 @CODE

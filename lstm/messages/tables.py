@@ -14,8 +14,8 @@ FILES = {
         {"store": "http://store:8333", "bucket": "sales"},
     ),
     "store-denies": Entry(
-        "{store} does not let this process read: {why}{none:? (*)}",
-        "give keys that may read and list there, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role of the host",
+        "{store} refuses: {why}{none:? (*)}",
+        "give keys that have the right, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role of the host",
         {"store": "Amazon S3", "why": "ACCESS_DENIED", "none": "AWS_ACCESS_KEY_ID is not set here"},
     ),
     "store-unreachable": Entry(
@@ -24,7 +24,7 @@ FILES = {
         {"store": "http://store:8333", "why": "could not connect to server"},
     ),
     "object-unread": Entry(
-        "{store} could not send it: {why}", "try again", {"store": "Amazon S3", "why": "INTERNAL_FAILURE"}
+        "{store} did not do it: {why}", "try again", {"store": "Amazon S3", "why": "INTERNAL_FAILURE"}
     ),
     "object-changed": Entry("was replaced while it was read", "run the command again when it is whole"),
     "no-room-for-object": Entry(

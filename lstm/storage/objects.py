@@ -5,6 +5,7 @@ the copy's path. Object stores are accessed with pyarrow, which takes keys, regi
 """
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -87,12 +88,53 @@ def _copy(address: str, copy: Path) -> None:
             shutil.copyfileobj(stream, file, BLOCK)
         if _looks(system.get_file_info(path)) != _looks(found) or copy.stat().st_size != found.size:
             raise refused("object-changed", at=address)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
+    except (OSError, ValueError) as error:  # ValueError: of an address or a setting that pyarrow can't read
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             room = {"size": 0, "free": 0, "folder": tempfile.gettempdir()}
             raise refused("no-room-for-object", at=address, **room) from None
         raise refusal(address, error) from None
-    except ValueError as error:  # pyarrow's for an address or a setting that it can't read
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex.
+
+    Raises:
+        BadInput: the file can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise refused("file-unread", at=path, why=error.strerror or str(error)) from None
+
+
+def send(path: Path, address: str, digest: str) -> None:
+    """Copy a file to an object's address. An object that has its size already is left as it is.
+
+    Args:
+        path: The file.
+        address: Where it goes; the address must name the file's content, as by its digest.
+        digest: The SHA-256 of the file, in hex.
+
+    Raises:
+        BadInput: the file has changed since its digest was taken, or the store does not take it.
+    """
+    sent = hashlib.sha256()
+    if digest_of(path) != digest:
+        raise refused("file-changed", at=path)
+    try:
+        system, place = _system(address)
+        found = system.get_file_info(place)
+        if found.is_file and found.size == path.stat().st_size:
+            return
+        with system.open_output_stream(place, compression=None) as stream, path.open("rb") as file:
+            while block := file.read(BLOCK):
+                sent.update(block)
+                stream.write(block)
+        if sent.hexdigest() != digest:  # a stream that was begun publishes its object in any case
+            system.delete_file(place)
+            raise refused("file-changed", at=path)
+    except (OSError, ValueError) as error:
         raise refusal(address, error) from None
 
 

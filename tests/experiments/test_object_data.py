@@ -4,6 +4,7 @@ The store is SeaweedFS; a test that needs it skips with the reason where it is m
 """
 
 import gzip
+import hashlib
 import http.server
 import random
 import threading
@@ -17,6 +18,9 @@ import pytest
 import twin
 from told import all_told
 
+from cluster.launch import bring
+from cluster.launch.record import Launched
+from experiments.launching import submitting
 from experiments.operations.drafting import new
 from experiments.spec import loader
 from lstm.records.errors import BadInput
@@ -203,6 +207,83 @@ def test_what_a_store_refuses_is_one_message(name, given, code, bucket, tmp_path
     for secret in (object_store.SECRET, object_store.STRANGER[1], "another-secret"):
         assert secret not in told.out + told.err
     assert not (tmp_path / "runs").exists()
+
+
+class Recording:
+    """A system in Slurm's place that submits to nobody, and keeps what it was given."""
+
+    def __init__(self):
+        self.requests = []
+
+    def render(self, request):
+        return f"{request.overrides}"
+
+    def check(self, request, text):
+        return []
+
+    def submit(self, request, text):
+        self.requests.append(request)
+        return Launched("slurm", "1", request.name)
+
+
+@pytest.fixture
+def recording(monkeypatch):
+    """The system on which sweeps are launched."""
+    made = Recording()
+    monkeypatch.setattr(submitting, "system", lambda name: made)
+    monkeypatch.setattr(inside, "LOOKS", (*inside.LOOKS, "launch"))
+    return made
+
+
+def test_launch_uploads_the_data_once_and_the_sweep_there_reads_the_same(bucket, tmp_path, recording):
+    place, there = bucket(table(tmp_path)).replace("/data", "/up"), ["launch", "tiny.yaml", "--on", "slurm"]
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    dry = inside.call([*there, "--upload", place, "--dry-run", "--json"], tmp_path)
+    assert dry.code == 0, dry.err
+    assert files.names(place) == []  # nothing was written
+    assert not (tmp_path / "runs").exists()
+    done = inside.call([*there, "--upload", place], tmp_path)
+    assert done.code == 0, done.err
+    [request] = recording.requests
+    [digest] = files.names(place)
+    assert digest == hashlib.sha256((tmp_path / "tiny.csv").read_bytes()).hexdigest()
+    assert request.overrides == (f"data.path={place}/{digest}/tiny.csv",)
+    assert "data" not in {need for need, _ in request.needs}
+    assert f"{place}/{digest}/tiny.csv" in dry.out
+    there = loader.load(tmp_path / "tiny.yaml", request.overrides)
+    mine = registry.load(there.experiment.widest, there.location, there.experiment.reach)
+    assert mine.fingerprint == loaded(tmp_path / "tiny.yaml")[1].fingerprint
+    before = files.remote(f"{place}/{digest}/tiny.csv")
+    first = before[0].get_file_info(before[1]).mtime_ns
+    bring.send(bring.uploads({"data.path": str(tmp_path / "tiny.csv")}, place))
+    assert before[0].get_file_info(before[1]).mtime_ns == first  # it was there
+
+
+def test_a_bucket_that_does_not_take_the_data_submits_nothing(bucket, tmp_path, recording, monkeypatch):
+    place = bucket(table(tmp_path)).replace("/data", "/up")
+    (tmp_path / "tiny.yaml").write_text(SPEC)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
+    told = inside.call(["launch", "tiny.yaml", "--on", "slurm", "--upload", place, "--json"], tmp_path)
+    assert told.code == 2
+    assert '"code": "store-denies"' in told.out
+    assert recording.requests == []
+
+
+@pytest.mark.parametrize("while_it_is_sent", [False, True])
+def test_a_file_that_changes_after_its_digest_was_taken_is_not_published(
+    while_it_is_sent, bucket, tmp_path, monkeypatch
+):
+    place = bucket(table(tmp_path, 150 + while_it_is_sent)).replace("/data", "/up")
+    found = bring.uploads({"data.path": str(tmp_path / "tiny.csv")}, place)
+    (tmp_path / "tiny.csv").write_text("other\n")
+    if while_it_is_sent:
+        monkeypatch.setattr(objects, "digest_of", lambda path: found[0].digest)
+    with pytest.raises(BadInput) as error:
+        bring.send(found)
+    assert [each.code for each in error.value.faults] == ["file-changed"]
+    with pytest.raises(BadInput) as error, objects.local([found[0].address]):
+        pass
+    assert [each.code for each in error.value.faults] == ["no-such-object"]
 
 
 def test_a_near_name_is_told(bucket, tmp_path):
