@@ -186,6 +186,18 @@ def logs(**arguments: Any) -> int | None:
 
 
 @main.command()
+@click.argument("named", metavar="[NAME|SPEC]", required=False)
+@ADDRESS
+@SET
+@CODE
+@JSON
+@HOME
+def doctor(**arguments: Any) -> int | None:
+    """Say what this machine, or a cluster, is like for a sweep."""
+    return call("doctor", **arguments)
+
+
+@main.command()
 @NAMED
 @JSON
 @HOME

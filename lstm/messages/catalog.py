@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lstm.messages import cluster, findings, notes, search, spec, stores, tables, verbs
 from lstm.messages.entry import Entry
-from lstm.messages.systems import launch, slurm
+from lstm.messages.systems import doctor, launch, slurm
 from lstm.messages.tasks import asked, own_code, pairs, sequences, texts, video, warm
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
@@ -21,6 +21,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "Studies": stores.STUDIES,
     "The cluster": cluster.ENTRIES,
     "Launching": {**launch.ENTRIES, **slurm.ENTRIES},
+    "What `sweep doctor` finds": doctor.ENTRIES,
     "MLflow": stores.TRACKING,
     "The home and the names of sweeps": verbs.HOME,
     "Verbs and flags": verbs.VERBS,
@@ -36,6 +37,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About a warm refit": warm.WARM,
     "While a sweep runs": cluster.SWEEP,
     "About a launch": launch.NOTES,
+    "From `sweep doctor`": doctor.NOTES,
     "While MLflow is away": stores.AWAY,
 }
 CATALOG: Mapping[str, Entry] = {

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -10,6 +11,13 @@ from functools import cache
 from pathlib import Path
 
 _SQLITES = ("-journal", "-wal")  # suffixes of the files next to a database from which SQLite recovers transactions
+MOUNTS = Path("/proc/self/mountinfo")
+# File systems whose locks and caches are another machine's matter, as Linux names them.
+NETWORKS = {
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "ceph", "glusterfs", "fuse.glusterfs", "beegfs"),
+    *("afs", "orangefs", "pvfs2", "panfs", "wekafs", "vastnfs", "9p", "ncpfs"),
+    *("fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.goofys", "fuse.juicefs", "fuse.rclone", "fuse.mount-s3"),
+}
 _TRIES = 5  # attempts to copy a database while no other process writes to it
 
 
@@ -19,6 +27,26 @@ def is_same(one: Path, other: Path) -> bool:
         return one == other or one.samefile(other)
     except OSError:
         return False
+
+
+def network_of(path: Path) -> str:
+    """Return the kind of network file system that a path is on, such as nfs4; "" for a local one, or if not known.
+
+    The path need not exist.
+    """
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        there = Path(os.path.realpath(path))
+    except OSError:  # not Linux
+        return ""
+    mounts = [line.split() for line in lines]
+    found = {Path(_unescaped(mount[4])): mount[mount.index("-") + 1] for mount in mounts}  # a later mount hides earlier
+    kind = next((found[each] for each in (there, *there.parents) if each in found), "")
+    return kind if kind in NETWORKS else ""
+
+
+def _unescaped(point: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda digits: chr(int(digits[1], 8)), point)
 
 
 def place_of(path: Path) -> str:
