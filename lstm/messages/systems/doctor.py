@@ -85,7 +85,7 @@ NOTES: dict[str, Entry] = {
         "keep the study in PostgreSQL (storage.study: postgresql://…), or on a local disk of the driver's host",
         {"kind": "nfs4"},
     ),
-    "mlflow-away": Entry(
+    "mlflow-silent": Entry(
         "does not answer ({why}), so a sweep would run and send its records later",
         "start the server, or check the address",
         {"why": "Connection refused"},
