@@ -22,7 +22,7 @@ from lstm.messages.message import Message, Note, note
 from lstm.own_code import imports
 from lstm.records.confirmation import CONFIRM, IN_WORDS, best_settings, is_left, lacking, to_confirm
 from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepStarted, TrialEnded, now_ms
-from lstm.records.sweep import Sweep
+from lstm.records.sweep import LAUNCHED, Sweep
 from lstm.records.trial import Trial
 
 LOG = logging.getLogger(__name__)
@@ -128,6 +128,8 @@ def _open(order: Order, series: Dataset, settle: Callable[[], None]) -> Study:
     try:
         settle()
         study = open_study(order, series)
+        if order.launched:
+            study.remember(**{LAUNCHED: dict(order.launched)})
         for parent in order.retries:
             study.retry(parent)
         for derived in order.extensions:

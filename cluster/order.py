@@ -44,6 +44,7 @@ class Order:
     code: tuple[Code, ...] = ()  # the user's own files, for workers to execute
     # What `search.first` has of earlier sweeps, as a row of `space.earlier.Chosen`; empty if the spec asks for none.
     first_from: Mapping[str, Any] = field(default_factory=dict)
+    launched: Mapping[str, str] = field(default_factory=dict)  # the job that drives it; empty if none was launched
     retries: tuple[int, ...] = ()  # failed trials to be tried again, each as a new trial
     extensions: tuple[Derived, ...] = ()  # ended trials to be trained further, each as a new trial
     confirm: Request | None = None  # what is trained again from other seeds when the search has ended; None: nothing

@@ -80,6 +80,13 @@ def saved(home: Home, name: str) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def on_network(study: str) -> list[Note]:
+    """Return a note if a study's database is a SQLite file on a network file system."""
+    path = study.removeprefix(SQLITE).partition("?")[0] if study.startswith(SQLITE) else ""
+    kind = disk.network_of(Path(path)) if path else ""
+    return [note("study-file-on-network", "storage.study", kind=kind)] if kind else []
+
+
 class _Search:
     def __init__(self, name: str, home: Home, folder: Path, remembered: Mapping[str, str]) -> None:
         self._name, self._spec_folder, self._remembered = name, folder.absolute(), remembered

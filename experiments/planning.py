@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.config import StorageConfig, SuccessiveHalvingPruner
+from cluster.launch import record
 from cluster.order import Order
 from cluster.space import suggest
 from cluster.study.database import file_of
@@ -81,8 +82,8 @@ def make(spec: Spec, home: Home, *, to_look: bool = False, load: "Callable[..., 
     except BadInput as error:
         raise BadInput(*map(spec.placed, error.faults)) from None
     _check_fit(spec, series)
-    notes = tuple(map(spec.document.hidden, where.notes))
     order = _order(spec, home, where)
+    notes = tuple(map(spec.document.hidden, [*where.notes, *addresses.on_network(order.study_url)]))
     return Plan(spec, home, order, series, where.tracking or home.tracking_uri, notes, where.bases)
 
 
@@ -202,6 +203,7 @@ def _order(spec: Spec, home: Home, where: addresses.Addresses) -> Order:
         place="" if "${" in str(spec.written["storage"]["study"]) else folder_of(where.study or home.study_url),
         mark=kept_in(home),
         code=executed(spec.document.code.values()),
+        launched=record.of_environment(),
     )
     is_wanted = experiment.search is not None and experiment.search.confirm is not None
     return replace(order, confirm=order.confirming(is_asked=False)) if is_wanted else order

@@ -33,6 +33,7 @@ STORES = {"update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__d
 MODULES = {
     "PIL",
     "click",
+    "jinja2",
     "lightgbm",
     "mlflow",
     "mlflow.artifacts",

@@ -54,7 +54,7 @@ def _measure(url: str) -> tuple[list[Note], str]:
 
 def _on_network(file: Path) -> Iterator[Note]:
     if kind := disk.network_of(file):
-        yield note("sqlite-on-network-disk", at=file, kind=kind)
+        yield note("study-file-on-network", at=file, kind=kind)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from lstm.storage import files
 
 FILE, FORM = "launched.json", 1
 VARIABLE = "SWEEP_LAUNCHED"  # in the job's environment, for the driver: SYSTEM:JOB
-FACT = "launched"  # of the study
 _LOCK = ".launching"
 
 
@@ -76,7 +75,10 @@ def launching(folder: Path) -> Iterator[None]:
 
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:  # the process before this one has just removed the folder
+            continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
             break
@@ -86,11 +88,11 @@ def launching(folder: Path) -> Iterator[None]:
     finally:
         (folder / _LOCK).unlink(missing_ok=True)
         os.close(lock)
-        if not any(folder.iterdir()):
+        with suppress(OSError):  # it holds something
             folder.rmdir()
 
 
-def of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
-    """Return the job in which this process drives, for the study to remember; None outside a launched job."""
+def of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the job in which this process drives, for the study to remember; nothing outside a launched job."""
     system, mark, job = environment.get(VARIABLE, "").partition(":")
-    return {"system": system, "job": job} if mark else None
+    return {"system": system, "job": job} if mark else {}

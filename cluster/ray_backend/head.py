@@ -51,6 +51,15 @@ def ask(address: str) -> float:
     return max(end - time.monotonic(), _LAST_S)
 
 
+def hosts(address: str) -> list[str] | None:
+    """Return the addresses of a cluster's living nodes, as its head knows them; None if it can't be asked."""
+    try:
+        found = _question(address, False, time.monotonic() + JOIN_S, address).get("hosts")
+    except BadInput:
+        return None
+    return None if found is None else list(found)
+
+
 def _resolve(address: str) -> tuple[str, str, bool]:
     """Return HOST:PORT ("" if there is none), the place that faults name, and whether Ray found the address."""
     if address != "auto":

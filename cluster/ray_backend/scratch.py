@@ -133,6 +133,11 @@ def for_ray() -> tuple[str | None, Note | None]:
     return "/tmp/ray", note("rays-files-elsewhere", at=wrong.place, **told)
 
 
+def fits(folder: str) -> bool:
+    """Return whether a folder's path is short enough for the sockets of a Ray that keeps its files there."""
+    return len(os.fsencode(os.path.abspath(folder))) + len(_SOCKET) - len("ray") <= _SOCKET_BYTES  # noqa: PTH100
+
+
 def _unfit(base: str, variable: str, named: str) -> Fault | None:
     """Return what keeps Ray from working in a folder, or None; `variable` is the one to set for another folder."""
     length = len(os.fsencode(os.path.abspath(base))) + 1 + len(_SOCKET)  # noqa: PTH100

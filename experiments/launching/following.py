@@ -12,6 +12,7 @@ from experiments import lookup
 from experiments.home import Home
 from lstm.messages.message import Say
 from lstm.records.errors import BadInput, refused
+from lstm.records.sweep import LAUNCHED
 
 LOG = "sweep.log"  # in a sweep's folder: what its driver has written
 
@@ -31,7 +32,7 @@ def job_of(name: str, home: Home, facts: Mapping[str, Any] | None = None) -> Lau
     """Return a sweep's last job: as launched from this home, else as its study remembers it; None if there is none."""
     if found := record.read(home.sweep(name)):
         return found
-    known = (facts or {}).get(record.FACT)
+    known = (facts or {}).get(LAUNCHED)
     return Launched(known["system"], known["job"], name, at=0.0) if known else None
 
 

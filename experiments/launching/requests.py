@@ -45,9 +45,12 @@ class Ready:
     study_url: str = field(repr=False)
     uploads: tuple[Upload, ...] = ()  # what the bucket gets when the sweep is submitted
 
-    def rows(self) -> list[tuple[str, str]]:
-        """Return what will be submitted, and what is known of its run, in words, each with a label."""
-        return list(_rows(self))
+    def rows(self, *, whole: bool = True) -> list[tuple[str, str]]:
+        """Return what will be submitted, and what is known of its run, in words, each with a label.
+
+        Not `whole`: without what the plan says itself.
+        """
+        return list(_rows(self, whole=whole))
 
     def document(self) -> dict[str, Any]:
         """Return the same as plain data; times are in seconds."""
@@ -80,7 +83,9 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     shape = shape_of(plan, profile)
     found = describe(plan, shape.at_once)
     low, high = sorted(found["sweep_s"])
-    shape = replace(shape, seconds=(low, high), unknown=tuple(_unknown(found, shape)))
+    shape = replace(shape, seconds=(low, high))
+    unknown = _unknown(found, shape, is_checked=bool(profile.shared) or asked.system != "slurm")
+    shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
     uploads = bring.uploads(_data(plan), asked.upload) if asked.upload else ()
     return Ready(bring.rewritten(request, uploads), shape, found, plan.order.study_url, uploads)
@@ -109,23 +114,29 @@ def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
     return shape
 
 
-def _rows(ready: Ready) -> Iterator[tuple[str, str]]:
+def _rows(ready: Ready, *, whole: bool) -> Iterator[tuple[str, str]]:
     shape, size, plan = ready.shape, ready.shape.size, ready.plan
-    yield "sweep", f"{plan['sweep']} ({plan['task']}): {counted(plan['trials'], 'trial')}"
+    if whole:
+        yield "sweep", f"{plan['sweep']} ({plan['task']}): {counted(plan['trials'], 'trial')}"
     memory = f", {size.memory_mb:,} MiB" if size.memory_mb else ""
     each = f"{counted(size.cpus, 'CPU')}, {counted(size.gpus, 'GPU')}{memory}"
     yield "nodes", f"{counted(size.nodes, 'node')} of {ready.request.system}, each with {each}"
     yield "at once", f"{counted(shape.at_once, 'trial')}, {shape.a_node} a node"
     low, high = (duration(span) for span in shape.seconds)
-    yield "time", f"{low} to {high} of training from the first trial on" if low != high else f"{low} of training"
+    if whole:
+        yield "time", f"{low} to {high} of training from the first trial on" if low != high else f"{low} of training"
     for each in ready.uploads:
         yield "upload", f"{each.path} to {each.address}"
     for told in shape.unknown:
         yield "unknown", str(told)
+    for told in plan["warnings"] if whole else ():
+        yield "note", str(told)
 
 
-def _unknown(found: Mapping[str, Any], shape: Shape) -> Iterator[Note]:
-    """Yield what can't be known before the sweep runs."""
+def _unknown(found: Mapping[str, Any], shape: Shape, *, is_checked: bool) -> Iterator[Note]:
+    """Yield what can't be known before the sweep runs; `is_checked` says whether the nodes see what it needs."""
+    if not is_checked:
+        yield note("launch-folders-not-checked")
     yield note("launch-wait-unknown")
     yield note("launch-speed-unknown", device=found["device"], gpus=shape.size.gpus or None)
     if shape.runs and shape.runs[1] > 1:
@@ -152,6 +163,7 @@ def _request(
         overrides=tuple(overrides),
         code=code and os.path.abspath(code),  # noqa: PTH100
         home=str(home.folder),
+        cwd=str(Path.cwd()),
         size=size,
         profile=profile,
         python=sys.executable,

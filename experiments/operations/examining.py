@@ -106,10 +106,7 @@ def _mlflow(subject: Subject) -> list[Line]:
         away = preflight.ask(uri, "tracking.uri")
     except BadInput as error:
         return [Line("mlflow", said=replace(each, place=each.place or shown)) for each in error.faults]
-    file = file_of(uri) if uri.startswith("sqlite") else None
     said = [note("mlflow-silent", at=shown, why=away)] if away else []
-    if file and (kind := disk.network_of(file)) and file.parent != (file_of(subject.study) or file).parent:
-        said.append(note("sqlite-on-network-disk", at=file, kind=kind))
     return lines("mlflow", said, f"{shown}: takes records")
 
 

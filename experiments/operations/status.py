@@ -27,6 +27,8 @@ def status(sweep: Sweep) -> dict[str, Any]:
         "metric": sweep.metric,
         "n_trials": sweep.n_trials,
         "done": sweep.done,
+        # Grows with new work alone: an epoch that is trained again is the same epoch of its trial.
+        "stored": sum(len(t.curve) + len(t.later) + t.ended for t in sweep.trials),
         "complete": sweep.over() or bool(sweep.facts.get("complete")),
         "exhausted": sweep.exhausted,
         "states": dict(states),

@@ -17,6 +17,7 @@ KEEPS_BASE = "keeps_base"  # fact: the spec's own settings are a trial; earlier 
 EXHAUSTED = "exhausted"  # fact: nothing new is left to try; `tried` of `combinations` after so many `trials`
 PROBE_FACT = "probed."  # prefix of a trial's number: the fact with the trial's probe
 FIRST_FROM = "first_from"  # fact: what is tried first of earlier sweeps, as it was chosen when the sweep began
+LAUNCHED = "launched"  # fact: the system and the job that drive it, or drove it last
 RECORDED_BEFORE = "recorded_before"  # fact: the mark of MLflow's store, if it had everything when a refit began
 REFIT = "refit"  # fact: the trials of the refit that was asked for last and is whole; it may be an older one again
 WARMING = "warming"  # fact: by trial, its warm refit that is not whole: `until`, and `epochs` by training

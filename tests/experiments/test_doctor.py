@@ -224,7 +224,7 @@ def test_sqlite_on_a_network_disk_is_found(planted, doctor, tmp_path, monkeypatc
     mounts.write_text(f"1 0 0:1 / / rw - ext4 /dev/sda rw\n2 1 0:2 / {point} rw - nfs4 server:/home rw\n")
     monkeypatch.setattr(disk, "MOUNTS", mounts)
     found = doctor()
-    assert (found.code, found.wrong) == (0, [("warning", "sqlite-on-network-disk")])
+    assert (found.code, found.wrong) == (0, [("warning", "study-file-on-network")])
     assert found.lines[0]["values"]["kind"] == "nfs4"
     assert disk.network_of(tmp_path.parent) == ""
 

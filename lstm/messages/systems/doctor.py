@@ -80,11 +80,6 @@ NOTES: dict[str, Entry] = {
         "move the study near the driver, or run the driver near the study",
         {"answer_ms": 120.0, "commits": 4.0},
     ),
-    "sqlite-on-network-disk": Entry(
-        "is on a network file system ({kind}), where SQLite may lose what several hosts write",
-        "keep the study in PostgreSQL (storage.study: postgresql://…), or on a local disk of the driver's host",
-        {"kind": "nfs4"},
-    ),
     "mlflow-silent": Entry(
         "does not answer ({why}), so a sweep would run and send its records later",
         "start the server, or check the address",

@@ -30,6 +30,11 @@ ENTRIES: dict[str, Entry] = {
         "launch from where {tool} is, such as the cluster's login node",
         {"tool": "sbatch"},
     ),
+    "launch-tool-silent": Entry(
+        "{tool} did not answer within {seconds:g} s",
+        "try again once the system answers",
+        {"tool": "scontrol", "seconds": 60.0},
+    ),
     "launch-refused": Entry(
         "{tool} has refused: {why}",
         "mend what {tool} says, with the options of `sweep launch` or in the cluster's profile",
@@ -68,6 +73,12 @@ NOTES: dict[str, Entry] = {
     "launch-of-several-runs": Entry(
         "the time limit cuts the sweep into {low} to {high} runs of the job, between which it waits for nodes again",
         example={"low": 1, "high": 3},
+    ),
+    "study-file-on-network": Entry(
+        "the study is a SQLite file on {kind}, a network file system whose locks can fail when the driver moves to "
+        "another machine",
+        "keep the study in PostgreSQL, or give the file a folder on a disk of the machine that drives",
+        {"kind": "nfs4"},
     ),
     "launch-folders-not-checked": Entry(
         "the spec, its data and the home must be seen by all nodes under the same paths, which is not checked",

@@ -1,0 +1,182 @@
+"""Submits a sweep with `sbatch`, asks `scontrol` and `sacct` for its job, ends the job with `scancel`."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from cluster.launch.profile import SlurmProfile
+from cluster.launch.record import Launched
+from cluster.launch.render import render
+from cluster.launch.request import Request
+from cluster.launch.system import Phase, State
+from lstm.records.errors import Fault, fault, refused
+
+TOOL_S = 60.0  # for an answer of one of Slurm's tools
+FOLDER = "slurm"  # in the sweep's folder: the logs of its jobs, their tokens and tries
+_WAITS = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+_RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
+# What the script itself says to sbatch; the names are sbatch's.
+OURS = (
+    *("array", "batch", "chdir", "cpus-per-task", "error", "export", "gpus-per-node", "input", "job-name", "mem"),
+    *("nodes", "no-requeue", "ntasks", "ntasks-per-node", "open-mode", "output", "parsable", "requeue", "signal"),
+    *("test-only", "time", "wait", "wrap"),
+)
+
+
+class Slurm:
+    """Slurm, as `cluster.launch.system.System` has it."""
+
+    name = "slurm"
+
+    def render(self, request: Request) -> str:
+        """Return the script."""
+        profile = request.profile
+        assert isinstance(profile, SlurmProfile)
+        python = f"{profile.environment}/bin/python" if profile.environment else request.python
+        return render(
+            Path(__file__).parent,
+            "sweep.sbatch.j2",
+            version=version("lstm-sweeps"),
+            name=request.name,
+            size=request.size,
+            profile=profile,
+            cwd=request.cwd,
+            home=request.home,
+            folder=FOLDER,
+            python=python,
+            sweep=str(Path(python).with_name("sweep")),
+            run=_run_words(request),
+        )
+
+    def check(self, request: Request, text: str) -> Sequence[Fault]:
+        """Return what is wrong: paths that nodes don't see, options that are the script's own, the shell's syntax."""
+        profile = request.profile
+        assert isinstance(profile, SlurmProfile)
+        wrong = [
+            fault("launch-not-shared", kind, path=path, shared=list(profile.shared))
+            for kind, path in request.needs
+            if profile.shared and not any(Path(path).is_relative_to(each) for each in profile.shared)
+        ]
+        names = [option.removeprefix("--").partition("=")[0] for option in profile.options]
+        wrong += [fault("slurm-option-ours", "slurm.options", option=f"--{name}") for name in names if name in OURS]
+        if bash := shutil.which("bash"):
+            read = subprocess.run([bash, "-n"], input=text, capture_output=True, text=True, check=False)
+            if read.returncode:
+                wrong.append(fault("launch-script-wrong", "slurm.setup", why=_first(read.stderr)))
+        return wrong
+
+    def submit(self, request: Request, text: str) -> Launched:
+        """Submit the script; see `System`."""
+        told = _tool("sbatch", "--parsable", text=text)
+        if told.returncode or not (found := re.match(r"\s*([0-9]+)", told.stdout)):
+            raise refused("launch-refused", at="--on slurm", tool="sbatch", why=_first(told.stderr or told.stdout))
+        log = Path(request.home, request.name, FOLDER, f"{found[1]}.log")
+        return Launched("slurm", found[1], request.name, where={"log": str(log)})
+
+    def state(self, launched: Launched) -> State:
+        """Return what `scontrol`, or else `sacct`, says of a job."""
+        if shutil.which("scontrol") is None:
+            return State("unknown", reason="scontrol is not on this machine", asked="scontrol")
+        told = _tool("scontrol", "show", "job", launched.job, "--oneliner")
+        if told.returncode == 0 and "JobState=" in told.stdout:
+            return _of_controller(told.stdout)
+        if "Invalid job id" not in told.stderr:
+            return State("unknown", reason=_first(told.stderr), asked="scontrol")
+        return _of_accounting(launched.job) or State(
+            "ended", "GONE", "Slurm's controller does not know the job any more", asked="scontrol"
+        )
+
+    def stop(self, launched: Launched) -> None:
+        """End a job; see `System`."""
+        told = _tool("scancel", launched.job)
+        if told.returncode:
+            raise refused("launch-not-stopped", at=launched.text, tool="scancel", why=_first(told.stderr))
+
+    def logs(self, launched: Launched) -> Iterator[str]:
+        """Yield the lines of the job's log; see `System`."""
+        path = Path(launched.where.get("log", ""))
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    yield line.rstrip("\n")
+        except FileNotFoundError:
+            raise refused("no-log-yet", at=path, job=launched.job) from None
+
+
+def _run_words(request: Request) -> list[str]:
+    """Return the words of `sweep run` after the verb, without the cluster's address."""
+    words = [request.named, "--home", request.home]
+    words += [word for each in request.overrides for word in ("--set", each)]
+    return words + (["--code", request.code] if request.code else [])
+
+
+def _tool(name: str, *words: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run one of Slurm's tools.
+
+    Raises:
+        BadInput: it is not on this machine, or does not answer.
+    """
+    if (program := shutil.which(name)) is None:
+        raise refused("launch-tool-missing", at="--on slurm", tool=name)
+    given = {"input": text} if text is not None else {"stdin": subprocess.DEVNULL}
+    try:
+        return subprocess.run(
+            [program, *words],
+            capture_output=True,
+            text=True,
+            timeout=TOOL_S,
+            check=False,
+            **given,  # type: ignore[call-overload]
+        )
+    except subprocess.TimeoutExpired:
+        raise refused("launch-tool-silent", at="--on slurm", tool=name, seconds=TOOL_S) from None
+
+
+def _first(text: str) -> str:
+    """Return what a tool has said, on one line."""
+    return " ".join(text.split()) or "no reason given"
+
+
+def _of_controller(line: str) -> State:
+    """Return the state in a line of `scontrol show job --oneliner`."""
+    found = dict(re.findall(r"(?:^|\s)(JobState|Reason|Restarts|ExitCode|Comment)=(\S*)", line))
+    word, code = found["JobState"], int(found.get("ExitCode", "0:0").partition(":")[0])
+    phase = _phase(word)
+    why = found.get("Reason", "None")
+    return State(
+        phase,
+        word,
+        "" if why == "None" else why,
+        code if phase == "ended" else None,
+        int(found.get("Restarts", 0)),
+        "scontrol",
+    )
+
+
+def _of_accounting(job: str) -> State | None:
+    """Return the state that Slurm's accounting has; None where there is no accounting, or no such job in it."""
+    if shutil.which("sacct") is None:
+        return None
+    told = _tool("sacct", "--jobs", job, "--allocations", "--noheader", "--parsable2", "--format=State,ExitCode")
+    word, _, code = told.stdout.strip().partition("\n")[0].partition("|")
+    if told.returncode or not word:
+        return None
+    why = word.partition(" ")[2]  # as in CANCELLED by 1000
+    phase = _phase(word.partition(" ")[0])
+    return State(
+        phase,
+        word.partition(" ")[0],
+        why,
+        int(code.partition(":")[0] or 0) if phase == "ended" else None,
+        asked="sacct",
+    )
+
+
+def _phase(word: str) -> Phase:
+    return "waiting" if word in _WAITS else "running" if word in _RUNS else "ended"
+
+
+SYSTEM = Slurm()

@@ -1,0 +1,57 @@
+import json
+import threading
+
+import pytest
+
+from cluster.launch import record
+from cluster.launch.record import Launched
+from lstm.records.errors import BadInput, NewerForm
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    assert record.read(tmp_path / "co2") is None
+    made = Launched("slurm", "1234", "co2", "login", "ann", 1.5, {"log": "/x/1234.log"})
+    record.write(tmp_path / "co2", made)
+    assert record.read(tmp_path / "co2") == made
+    assert [file.name for file in (tmp_path / "co2").iterdir()] == [record.FILE]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"form": 1, "system": "slurm"}', '{"form": 1, "other": 2}'])
+def test_a_damaged_record_is_told(tmp_path, text):
+    (tmp_path / record.FILE).write_text(text)
+    with pytest.raises(BadInput) as error:
+        record.read(tmp_path)
+    assert [each.code for each in error.value.faults] == ["launch-record-damaged"]
+
+
+def test_a_newer_record_is_not_taken_for_damage(tmp_path):
+    (tmp_path / record.FILE).write_text(json.dumps({"form": 2, "job": 1}))
+    with pytest.raises(NewerForm):
+        record.read(tmp_path)
+
+
+def test_one_process_at_a_time_launches_a_sweep(tmp_path):
+    inside, most, entered = 0, 0, threading.Barrier(4)
+
+    def launch():
+        nonlocal inside, most
+        entered.wait()
+        for _ in range(20):
+            with record.launching(tmp_path / "co2"):
+                inside += 1
+                most = max(most, inside)
+                inside -= 1
+
+    threads = [threading.Thread(target=launch) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert most == 1
+    assert not (tmp_path / "co2").exists(), "a launch that was refused leaves nothing"
+
+
+def test_the_job_of_a_driver_is_in_its_environment():
+    assert record.of_environment({}) == {}
+    assert record.of_environment({record.VARIABLE: "slurm:12"}) == {"system": "slurm", "job": "12"}
+    assert record.of_environment({record.VARIABLE: "kubernetes:ns/co2"}) == {"system": "kubernetes", "job": "ns/co2"}

@@ -1,0 +1,152 @@
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from cluster.launch import record
+
+ON = ("--on", "slurm")
+
+
+@pytest.fixture
+def slurm(tmp_path_factory, monkeypatch):
+    """Slurm's tools as scripts, first on the PATH; the file `state` says what the job is."""
+    folder = tmp_path_factory.mktemp("tools")
+    tools = {
+        "sbatch": f"cat >{folder}/submitted; echo x >>{folder}/calls; echo 12",
+        "scontrol": f'echo "JobId=12 $(cat {folder}/state) Restarts=0 ExitCode=0:0"',
+        "scancel": f'echo "$1" >{folder}/cancelled; echo "JobState=CANCELLED Reason=None" >{folder}/state',
+    }
+    for name, line in tools.items():
+        (folder / name).write_text(f"#!/bin/bash\n{line}\n")
+        (folder / name).chmod(0o755)
+    (folder / "state").write_text("JobState=PENDING Reason=Resources")
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A plan without its measurement, which takes seconds."""
+    monkeypatch.setattr("experiments.launching.requests.describe", described)
+
+
+def described(plan, at_once):
+    told = {"sweep": plan.order.name, "task": "forecast", "trials": 4, "device": "cpu", "sweep_s": [10.0, 7300.0]}
+    return {**told, "warnings": plan.notes}
+
+
+def test_a_study_in_a_file_on_a_network_is_told_with_the_way_out(folder, slurm, quick, sweep, monkeypatch):
+    mounts = folder / "mountinfo"
+    mounts.write_text(f"20 1 8:1 / / rw - ext4 /dev/sda rw\n21 20 0:50 / {folder} rw shared:1 - nfs4 server:/home rw\n")
+    monkeypatch.setattr("lstm.storage.disk.MOUNTS", mounts)
+    answer = sweep("launch", "tiny.yaml", *ON, "--dry-run")
+    assert "the study is a SQLite file on nfs4" in answer.err
+    assert "keep the study in PostgreSQL" in answer.err
+    (folder / "elsewhere").mkdir()
+    mounts.write_text(mounts.read_text() + f"22 21 8:2 / {folder}/elsewhere rw - xfs /dev/sdb rw\n")
+    answer = sweep("launch", "tiny.yaml", *ON, "--dry-run", "--set", f"storage.study=sqlite:///{folder}/elsewhere/s.db")
+    assert (answer.code, "network file system" in answer.err) == (0, False)
+
+
+def test_a_dry_run_prints_the_script_and_writes_nothing(folder, slurm, quick, sweep):
+    answer = sweep("launch", "tiny.yaml", *ON, "--nodes", "2", "--time", "1:00:00", "--dry-run")
+    assert answer.code == 0
+    assert answer.out.startswith("#!/bin/bash\n#SBATCH --job-name=sweep-tiny\n#SBATCH --nodes=2\n")
+    assert subprocess.run(["bash", "-n"], input=answer.out, text=True, check=False).returncode == 0
+    assert "how long the job waits for its nodes can't be known" in answer.err
+    assert "cuts the sweep into 1 to 3 runs" in answer.err
+    assert sorted(file.name for file in folder.iterdir()) == ["tiny.csv", "tiny.yaml"]
+    assert not (slurm / "calls").exists()
+
+
+def test_a_launched_sweep_is_followed_and_stopped_before_it_runs(folder, slurm, quick, sweep):
+    answer = sweep("launch", "tiny.yaml", *ON, "--nodes", "2", "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    assert (told["job"], told["nodes"], told["at_once"], told["sweep_s"]) == ("12", 2, 2, [10.0, 7300.0])
+    assert "run=(" + str(folder / "tiny.yaml") in (slurm / "submitted").read_text()
+    kept = record.read(folder / "runs/tiny")
+    assert (kept.system, kept.job, kept.sweep) == ("slurm", "12", "tiny")
+    assert [file.name for file in (folder / "runs/tiny").iterdir()] == ["launched.json"]
+
+    for named in ("tiny", "tiny.yaml"):
+        answer = sweep("status", named)
+        assert (answer.code, answer.out) == (0, "tiny: launched as slurm job 12: PENDING (Resources)\n")
+        assert "the study can't be read here" in answer.err
+        assert "scontrol" in answer.err
+    told = json.loads(sweep("status", "tiny", "--json").out)
+    assert told["launched"] == {
+        **{"system": "slurm", "job": "12", "host": kept.host, "phase": "waiting", "word": "PENDING"},
+        **{"reason": "Resources", "code": None, "restarts": 0},
+    }
+    answer = sweep("logs", "tiny")
+    assert (answer.code, "the job 12 has not begun" in answer.err) == (2, True)
+
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert answer.code == 2
+    assert "tiny: was launched as slurm job 12, which is PENDING (Resources); follow the job with" in answer.err
+    assert (slurm / "calls").read_text() == "x\n", "submitted once"
+
+    answer = sweep("stop", "tiny")
+    assert (answer.code, answer.out) == (0, "tiny: slurm was asked to end the job 12\n")
+    assert (slurm / "cancelled").read_text() == "12\n"
+    assert sweep("stop", "tiny").out == "tiny: the slurm job 12 has ended\n"
+    assert sweep("launch", "tiny.yaml", *ON).code == 0, "the sweep may be launched again"
+
+
+def test_what_run_refuses_is_not_launched(folder, slurm, quick, sweep):
+    (folder / "tiny.csv").unlink()
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert answer.code == 2
+    assert "tiny.csv" in answer.err
+    assert [file.name for file in folder.iterdir()] == ["tiny.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--cpus", "1", "--set", "resources.cpus_per_trial=2"),
+            "a trial asks for 2 CPUs and 0 GPUs, and a node",
+        ),
+        (("--set", "resources.gpus_per_trial=1"), "a trial asks for 1 CPUs and 1 GPUs"),
+        (("--memory", "64"), "--memory 64: "),
+        (("--profile", "nowhere.yaml"), "nowhere.yaml: does not exist"),
+    ],
+)
+def test_a_wrong_option_starts_and_writes_nothing(folder, slurm, quick, sweep, words, said):
+    answer = sweep("launch", "tiny.yaml", *ON, *words)
+    assert (answer.code, said in answer.err) == (2, True), answer.err
+    assert not (folder / "runs").exists()
+    assert not (slurm / "calls").exists()
+
+
+def test_a_refusal_of_slurm_leaves_nothing(folder, slurm, quick, sweep):
+    (slurm / "sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid partition specified: gpus' >&2; exit 1\n")
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert answer.code == 2
+    assert "--on slurm: sbatch has refused: sbatch: error: invalid partition specified: gpus" in answer.err
+    assert not (folder / "runs/tiny").exists()
+
+
+def test_a_machine_without_slurm_is_told(folder, quick, sweep, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert (answer.code, "sbatch is not on this machine" in answer.err) == (2, True), answer.err
+
+
+def test_the_plan_says_what_a_sweep_is_on_a_system(folder, slurm, sweep):
+    answer = sweep("plan", "tiny.yaml", *ON, "--nodes", "3", "--cpus", "2")
+    assert answer.code == 0, answer.err
+    assert "3 nodes of slurm, each with 2 CPUs, 0 GPUs" in answer.out
+    assert "6 trials, 2 a node" in answer.out
+    assert not (folder / "runs").exists()
+    answer = sweep("plan", "tiny.yaml", "--nodes", "3")
+    assert (answer.code, "--nodes needs --on." in answer.err) == (2, True)
+
+
+def test_a_finished_sweep_remembers_nothing_of_a_launch(copied, sweep):
+    assert json.loads(sweep("status", "tiny", "--json").out)["launched"] is None
