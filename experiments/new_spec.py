@@ -56,8 +56,8 @@ def _section(
 ) -> Iterator[tuple[str, str]]:
     for line in lines:
         text = f"# {_seen(line.text)}" if isinstance(line, Remark) else f"{line.key}: {_text(line.value, paths)}"
-        is_path = isinstance(line, Line) and line.key == "path" and isinstance(line.value, Path)
-        told = [_RELATIVE] if is_path and "://" not in paths[line.value] else []
+        path = line.value if isinstance(line, Line) and line.key == "path" else None
+        told = [_RELATIVE] if isinstance(path, Path) and "://" not in paths[path] else []
         yield f"{' ' * indent}{text}", "; ".join([line.why, *told] if line.why else told)
 
 

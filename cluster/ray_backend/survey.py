@@ -71,10 +71,11 @@ def opened(
     """
     check_address(address)
     with reached(address, ours=False) as (ray, _):
+        joined, faults = None, list[Fault]()
         try:
-            joined, faults = check(ray, address, resources, checkpoints, packages), ()
+            joined = check(ray, address, resources, checkpoints, packages)
         except BadInput as error:
-            joined, faults = None, error.faults
+            faults += error.faults
         yield Cluster(ray, joined, faults)
 
 

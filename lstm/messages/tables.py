@@ -10,18 +10,21 @@ FILES = {
     "object-is-folder": Entry("is a folder of the bucket", "write the address of an object in it"),
     "no-such-bucket": Entry(
         "{store} has no bucket {bucket!q}",
-        "check the name; a store that is not Amazon's is named by AWS_ENDPOINT_URL",
-        {"store": "http://store:8333", "bucket": "sales"},
+        "check the name{variable:? and *, which names a store that is not Amazon's}",
+        {"store": "http://store:8333", "bucket": "sales", "variable": "AWS_ENDPOINT_URL"},
     ),
     "store-denies": Entry(
         "{store} refuses: {why}{none:? (*)}",
-        "give keys that have the right, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role of the host",
-        {"store": "Amazon S3", "why": "ACCESS_DENIED", "none": "AWS_ACCESS_KEY_ID is not set here"},
+        "give a key that has the right, by {key}, or a role of the host",
+        {
+            **{"store": "Amazon S3", "why": "ACCESS_DENIED", "none": "AWS_ACCESS_KEY_ID is not set here"},
+            "key": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        },
     ),
     "store-unreachable": Entry(
         "{store} does not answer: {why}",
-        "check the network, and AWS_ENDPOINT_URL with its http:// or https://",
-        {"store": "http://store:8333", "why": "could not connect to server"},
+        "check the network{variable:?, and * with its http:// or https://}",
+        {"store": "http://store:8333", "why": "could not connect to server", "variable": "AWS_ENDPOINT_URL"},
     ),
     "object-unread": Entry(
         "{store} did not do it: {why}", "try again", {"store": "Amazon S3", "why": "INTERNAL_FAILURE"}

@@ -25,6 +25,9 @@ from lstm.storage.address import faults_of_file
 BLOCK = 2**23  # bytes that are copied at once
 RETRY_S = 20  # Google's client would else try for 15 minutes
 LONGEST_WHY = 300  # characters of what a store says
+_KEYS = {"s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"} | dict.fromkeys(
+    ("gs", "gcs"), "GOOGLE_APPLICATION_CREDENTIALS"
+)
 _HELD: ContextVar[Mapping[str, str]] = ContextVar("copies that are there", default={})  # noqa: B039 # never changed
 SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -155,7 +158,8 @@ def _missing(address: str, system: Any, path: str, found: Any) -> BadInput:
     if found.type is fs.FileType.Directory:
         return refused("object-is-folder", at=address)
     if system.get_file_info(bucket).type is fs.FileType.NotFound:
-        return refused("no-such-bucket", at=address, bucket=bucket, store=store_of(address))
+        told = {"store": store_of(address), "variable": _variable(address)}
+        return refused("no-such-bucket", at=address, bucket=bucket, **told)
     names = list[str]()
     with suppress(OSError):  # a key may read objects and list none
         beside = system.get_file_info(fs.FileSelector(path.rpartition("/")[0]))
@@ -166,13 +170,20 @@ def _missing(address: str, system: Any, path: str, found: Any) -> BadInput:
 def refusal(address: str, error: BaseException) -> BadInput:
     """Return what a store's error means for who gave the address. It shows no key."""
     why = without_secrets((str(error).splitlines() or [type(error).__name__])[0])
-    why = re.sub(r"^When .*?: (?=AWS Error)|^\[Errno \d+\] |^google::cloud::Status", "", why)[:LONGEST_WHY]
+    noise = r"^When .*?: (?=AWS Error)|^\[Errno \d+\] |^google::cloud::Status\(|^.*?last message of | error_info=.*"
+    why = re.sub(noise, "", why)[:LONGEST_WHY]
+    told = {"store": store_of(address), "why": why}
     if _DENIED.search(why):
-        has_key = not address.startswith("s3:") or bool(os.environ.get("AWS_ACCESS_KEY_ID"))
-        none = None if has_key else "AWS_ACCESS_KEY_ID is not set here"
-        return refused("store-denies", at=address, store=store_of(address), why=why, none=none)
+        key = _KEYS.get(address.partition("://")[0], "the store's own variables")
+        none = None if os.environ.get(key.partition(" ")[0]) else f"{key.partition(' ')[0]} is not set here"
+        return refused("store-denies", at=address, **told, key=key, none=none)
     code = "store-unreachable" if _AWAY.search(why) else "object-unread"
-    return refused(code, at=address, store=store_of(address), why=why)
+    return refused(code, at=address, **told, variable=_variable(address))
+
+
+def _variable(address: str) -> str | None:
+    """Return the variable that names a store which is not Amazon's."""
+    return ENDPOINTS[-1] if address.startswith("s3:") else None
 
 
 def store_of(address: str) -> str:
