@@ -125,8 +125,8 @@ def _rows(ready: Ready, *, whole: bool) -> Iterator[tuple[str, str]]:
     low, high = (duration(span) for span in shape.seconds)
     if whole:
         yield "time", f"{low} to {high} of training from the first trial on" if low != high else f"{low} of training"
-    for each in ready.uploads:
-        yield "upload", f"{each.path} to {each.address}"
+    for upload in ready.uploads:
+        yield "upload", f"{upload.path} to {upload.address}"
     for told in shape.unknown:
         yield "unknown", str(told)
     for told in plan["warnings"] if whole else ():
@@ -185,8 +185,8 @@ def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Nee
         yield "spec", os.path.abspath(spec)  # noqa: PTH100
     yield "home", str(plan.home.folder)
     yield from (("data", path) for path in _data(plan).values() if "://" not in path)
-    for file in plan.spec.document.code:
-        yield "code", os.path.abspath(code or plan.spec.folder / file)  # noqa: PTH100
+    for own in plan.spec.document.code:
+        yield "code", os.path.abspath(code or plan.spec.folder / own)  # noqa: PTH100
     if file := file_of(order.study_url):
         yield "study", str(file.absolute())
     if order.storage.checkpoints and "://" not in order.storage.checkpoints:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from cluster.doctor.line import Line
+from experiments.doctor.examining import examine
 from experiments.home import Home
-from experiments.operations.examining import examine
 from experiments.terminal.output import emit
 from lstm.records.trial import counted
 
@@ -21,7 +21,7 @@ def main(
 ) -> int:
     """Print a line for each thing that was looked at. Returns the exit code: 1 if a sweep would fail."""
     found = examine(named, Home.at(home), address, overrides, code)
-    count = Counter(line.grade for line in found)
+    count = Counter(str(line.grade) for line in found)
     if as_json:
         emit({"sound": not count["wrong"], "counts": dict(count), "lines": [line.row() for line in found]})
     else:

@@ -5,9 +5,9 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster.config import ResourcesConfig
 from cluster.doctor import looks
@@ -18,12 +18,12 @@ from cluster.study.database import file_of
 from dashboards.tracking import preflight
 from dashboards.tracking.runs import without_password
 from experiments import lookup
+from experiments.doctor.subject import Subject
 from experiments.home import Home
 from experiments.own_code import CodeFile
-from experiments.planning import Plan, make
+from experiments.planning import make
 from lstm import device
 from lstm.messages.message import Note, note
-from lstm.own_code import imports
 from lstm.records.errors import BadInput, Fault, fault
 from lstm.storage import disk
 
@@ -31,35 +31,6 @@ if TYPE_CHECKING:
     from cluster.ray_backend.survey import Cluster, Node
 
 DRIVER = "driver"  # the end of the name of the driver's probe file
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is examined: the needs of a spec, or of any sweep in a home."""
-
-    home: Home
-    study: str
-    tracking: str
-    checkpoints: str
-    resources: ResourcesConfig
-    packages: Sequence[str] = ()  # which the spec's own code imports
-    data_bytes: int = 0
-    data: Sequence[str] = ()  # the places of the data, as the spec has them
-
-    @classmethod
-    def of(cls, plan: Plan) -> "Subject":
-        """Return what a plan needs."""
-        order = plan.order
-        return cls(
-            home=plan.home,
-            study=order.study_url,
-            tracking=plan.tracking_uri,
-            checkpoints=str(order.storage.checkpoints),
-            resources=order.resources,
-            packages=sorted({name for each in order.code for name in imports(each)}),
-            data_bytes=plan.series.nbytes,
-            data=[*plan.spec.written_location.values()],
-        )
 
 
 def examine(
@@ -127,7 +98,7 @@ def _here(subject: Subject) -> list[Line]:
     except BadInput as error:
         said += error.faults
     if gpus > device.gpu_count():
-        values = {"usable": device.gpu_count(), "there": gpus, "why": device.why_no_gpu() or None}
+        values: dict[str, Any] = {"usable": device.gpu_count(), "there": gpus, "why": device.why_no_gpu() or None}
         if subject.resources.gpus_per_trial == "auto":
             said.append(note("gpus-unused", at=looked.host, **values))
         else:
