@@ -72,7 +72,8 @@ class Cluster:
     def ask(self, task, arguments):
         change = self.planted.get(task, lambda answer: answer)
         asked = time.time()
-        values = [child(task, arguments(node)) for node in self.nodes]
+        call = child if task is looks.look else lambda task, arguments: task(*arguments)
+        values = [call(task, arguments(node)) for node in self.nodes]
         values[-1] = change(values[-1])
         return [Answer(value, asked, time.time()) for value in values]
 
