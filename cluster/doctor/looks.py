@@ -95,10 +95,14 @@ def _text(path: Path) -> str:
 
 def _lock(path: Path) -> str:
     try:
-        with path.open("r+b") as file:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file = path.open("r+b")
     except OSError as error:
-        return HELD if error.errno in (errno.EACCES, errno.EAGAIN) else error.strerror or str(error)
+        return error.strerror or str(error)
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return HELD if error.errno in (errno.EACCES, errno.EAGAIN) else error.strerror or str(error)
     return FREE
 
 

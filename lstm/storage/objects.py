@@ -51,8 +51,9 @@ def local(given: Iterable[str | None]) -> Iterator[Mapping[str, str]]:
         BadInput: an address is wrong, there is no such object, or the store can't be read.
     """
     addresses = [*dict.fromkeys(each for each in given if each and "://" in each)]
-    if wrong := [fault for each in addresses for fault in faults_of_file(each, each)]:
-        raise BadInput(*wrong)
+    for each in addresses:
+        if wrong := [*faults_of_file("", each)]:
+            raise BadInput(*wrong).at(without_secrets(each))
     paths = {each: str(there) for each in addresses if (there := files.folder_of(each)) is not None}
     paths |= {each: _HELD.get()[each] for each in addresses if each in _HELD.get()}
     objects = [each for each in addresses if each not in paths]

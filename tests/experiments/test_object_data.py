@@ -415,6 +415,10 @@ def test_an_object_that_has_no_room_is_refused_before_it_is_read(bucket, tmp_pat
 )
 def test_a_wrong_address_is_refused_when_the_spec_is_read(written, code, tmp_path):
     (tmp_path / "tiny.yaml").write_text(SPEC.replace("tiny.csv", f'"{written}"'))
+    with pytest.raises(BadInput) as error, objects.local([written]):  # as `predict --input` and `new` get it
+        pass
+    assert [(each.code, each.path) for each in error.value.faults] == [(code, "")]
+    assert "secret" not in str(error.value)
     with pytest.raises(BadInput) as error:
         loader.load(tmp_path / "tiny.yaml")
     assert [told[:2] for told in all_told(error.value.faults)] == [(f"{tmp_path}/tiny.yaml:2: data.path", code)]
