@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from experiments.spec.rules import is_text
 from lstm.messages.entry import shown
 from lstm.records.errors import Fault, check_form, fault, refused
 from lstm.storage import disk, files
+from lstm.storage.address import is_text
 
 RECORD, FORMAT = "home.json", 1  # a file in the home: its format's version, the home's place and its former places
 

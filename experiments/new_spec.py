@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.spec import yaml_document as yaml_file
 from lstm.tasks.drafts.draft import Draft, Line, Remark, Value, Word
 
+_RELATIVE = "the path is relative to this file's folder"
 _PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)(?:[A-Za-z0-9_./ -]*[A-Za-z0-9_])?")
 
 
@@ -55,7 +56,9 @@ def _section(
 ) -> Iterator[tuple[str, str]]:
     for line in lines:
         text = f"# {_seen(line.text)}" if isinstance(line, Remark) else f"{line.key}: {_text(line.value, paths)}"
-        yield f"{' ' * indent}{text}", line.why
+        path = line.value if isinstance(line, Line) and line.key == "path" else None
+        told = [_RELATIVE] if isinstance(path, Path) and "://" not in paths[path] else []
+        yield f"{' ' * indent}{text}", "; ".join([line.why, *told] if line.why else told)
 
 
 def _text(value: Value, paths: Mapping[Path, str]) -> str:

@@ -1,7 +1,7 @@
 """Finds and executes the user's own files, which a spec names as `FILE.py:Class`.
 
-Only `plan`, `run`, `retry`, `train`, `predict` and `probe` execute them, and `new` if its `--task` names one. A file in
-a home or a store is never executed.
+Only `plan`, `doctor`, `run`, `retry`, `train`, `predict` and `probe` execute them, and `new` if its `--task` names one.
+A file in a home or a store is never executed.
 """
 
 import os

@@ -4,8 +4,10 @@ The figures have MLflow's names and units. Like MLflow's own, they are those of 
 they say whether a host was busy or full. Each is a mean over the time since the last figures.
 """
 
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import fmean
 
 import psutil
@@ -56,6 +58,21 @@ class Usage:
 
     def _take(self, name: str, value: float) -> None:
         self._readings.setdefault(name, []).append(value)
+
+
+def gpus_of_machine() -> int | None:
+    """Return the number of NVIDIA's GPUs in this machine, whoever may use them; None if that can't be known."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        try:
+            return int(pynvml.nvmlDeviceGetCount())
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
+        devices = len([each for each in Path("/dev").glob("nvidia[0-9]*") if each.name[6:].isdecimal()])
+        return devices if devices or sys.platform == "linux" else None
 
 
 def _cpu_s() -> tuple[float, float]:

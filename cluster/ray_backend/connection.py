@@ -45,6 +45,25 @@ def join(
         BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
             checkpoints, no node has what a trial needs, or Ray is already in use in this process.
     """
+    with reached(address, head_lost, meanwhile, ours=ours) as (ray, said):
+        joined = check(ray, address, resources, checkpoints, packages)
+        yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
+
+
+@contextmanager
+def reached(
+    address: str | None,
+    head_lost: Callable[[Message], int] = lambda _: 1,
+    meanwhile: Callable[[], object] = lambda: None,
+    *,
+    ours: bool = True,
+) -> Iterator[tuple[Any, Message | None]]:
+    """Connect as `join` does, and check no node; yield `ray`, and what is to be said of where its files are.
+
+    Raises:
+        BadInput: the address is wrong, no cluster answers there in time, Ray's versions differ, or Ray is already in
+            use in this process.
+    """
     if address:
         check_address(address)
     private_patches.set_environment(local=not address)
@@ -69,8 +88,7 @@ def join(
             aside.join()  # the process must not end in the middle of its import
         with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
-            joined = check(ray, address, resources, checkpoints, packages)
-            yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
+            yield ray, said
 
 
 def _unjoined(address: str | None, error: BaseException) -> Fault:

@@ -222,7 +222,9 @@ def _data_set(part: DataPart) -> Any:
     columns = [{"type": kind, "name": name, "required": True} for name, kind in part.columns.items()]
     schema = json.dumps({"mlflow_colspec": columns}) if columns else None
     # Data without a file come from the code, in MLflow's words.
-    kind, place = ("local", json.dumps({"uri": part.place})) if part.place else ("code", json.dumps({"tags": {}}))
+    scheme, mark, _ = part.place.partition("://")
+    kind = (scheme if mark else "local") if part.place else "code"
+    place = json.dumps({"uri": part.place} if part.place else {"tags": {}})
     profile = json.dumps({f"num_{part.unit}": part.count})
     return Dataset(part.name[:_MOST], part.digest, kind, place, schema, profile)
 

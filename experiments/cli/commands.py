@@ -65,6 +65,7 @@ def run(**arguments: Any) -> int | None:
 @NAMED
 @click.option("--on", "system", type=click.Choice(SYSTEMS), required=True, help="The system to launch on.")
 @sized
+@click.option("--upload", metavar="ADDRESS", help="Bring the data there by this folder of a bucket (s3://…, gs://…).")
 @click.option("--dry-run", is_flag=True, help="Print what would be submitted; submit and write nothing.")
 @SET
 @CODE
@@ -182,6 +183,18 @@ def stop(**arguments: Any) -> int | None:
 def logs(**arguments: Any) -> int | None:
     """Show what a launched sweep has written, or the log in its home."""
     return call("logs", **arguments)
+
+
+@main.command()
+@click.argument("named", metavar="[NAME|SPEC]", required=False)
+@ADDRESS
+@SET
+@CODE
+@JSON
+@HOME
+def doctor(**arguments: Any) -> int | None:
+    """Say what this machine, or a cluster, is like for a sweep."""
+    return call("doctor", **arguments)
 
 
 @main.command()

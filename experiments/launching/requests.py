@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cluster.launch import bring
+from cluster.launch.bring import Upload
 from cluster.launch.profile import KubernetesProfile, SlurmProfile, memory_mb, seconds
 from cluster.launch.request import Need, Request, Shape, Size
 from cluster.study.database import file_of
@@ -30,6 +32,7 @@ class Asked:
     system: str
     profile: str | None  # the profile's file; None for the user's own
     fields: Mapping[str, Any]  # fields of the system's section
+    upload: str | None = None  # the folder of a bucket by which data travel; None: they lie where the nodes see them
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Ready:
     shape: Shape
     plan: Mapping[str, Any]  # as `planning.describe` returns it
     study_url: str = field(repr=False)
+    uploads: tuple[Upload, ...] = ()  # what the bucket gets when the sweep is submitted
 
     def rows(self, *, whole: bool = True) -> list[tuple[str, str]]:
         """Return what will be submitted, and what is known of its run, in words, each with a label.
@@ -64,6 +68,7 @@ class Ready:
             "sweep_s": list(shape.seconds),
             "runs": shape.runs,
             "unknown": list(shape.unknown),
+            "uploads": [{"path": each.path, "address": each.address} for each in self.uploads],
         }
 
 
@@ -82,7 +87,8 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     unknown = _unknown(found, shape, is_checked=bool(profile.shared) or asked.system != "slurm")
     shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
-    return Ready(request, shape, found, plan.order.study_url)
+    uploads = bring.uploads(_data(plan), asked.upload) if asked.upload else ()
+    return Ready(bring.rewritten(request, uploads), shape, found, plan.order.study_url, uploads)
 
 
 def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
@@ -119,6 +125,8 @@ def _rows(ready: Ready, *, whole: bool) -> Iterator[tuple[str, str]]:
     low, high = (duration(span) for span in shape.seconds)
     if whole:
         yield "time", f"{low} to {high} of training from the first trial on" if low != high else f"{low} of training"
+    for upload in ready.uploads:
+        yield "upload", f"{upload.path} to {upload.address}"
     for told in shape.unknown:
         yield "unknown", str(told)
     for told in plan["warnings"] if whole else ():
@@ -164,17 +172,21 @@ def _request(
     )
 
 
+def _data(plan: Plan) -> dict[str, str]:
+    """Return the full path, or the address, of each file of data, by its field of the spec."""
+    found = {f"data.{name}": path for name, path in plan.spec.location if path is not None}
+    return {name: path if "://" in path else os.path.abspath(path) for name, path in found.items()}  # noqa: PTH100
+
+
 def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Need, str]]:
     """Yield the files and folders of this machine that the driver needs where it runs."""
     order = plan.order
     if spec is not None:
         yield "spec", os.path.abspath(spec)  # noqa: PTH100
     yield "home", str(plan.home.folder)
-    for _, path in plan.spec.location:
-        if path is not None:
-            yield "data", os.path.abspath(path)  # noqa: PTH100
-    if code:
-        yield "code", os.path.abspath(code)  # noqa: PTH100
+    yield from (("data", path) for path in _data(plan).values() if "://" not in path)
+    for own in plan.spec.document.code:
+        yield "code", os.path.abspath(code or plan.spec.folder / own)  # noqa: PTH100
     if file := file_of(order.study_url):
         yield "study", str(file.absolute())
     checkpoints = order.storage.checkpoints or str(plan.home.sweep(order.name))

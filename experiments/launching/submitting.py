@@ -1,9 +1,11 @@
 """Submits a request to its system, once, and keeps the job's record in the sweep's folder."""
 
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
 
-from cluster.launch import record
+from cluster.launch import bring, record
+from cluster.launch.bring import Upload
 from cluster.launch.record import Launched
 from cluster.launch.request import Request
 from cluster.launch.system import system
@@ -24,15 +26,17 @@ def text_of(request: Request) -> str:
     return text
 
 
-def submit(request: Request, home: Home, text: str, study_url: str) -> Launched:
-    """Submit a text for a sweep and keep its job's record.
+def submit(request: Request, home: Home, text: str, study_url: str, uploads: Sequence[Upload] = ()) -> Launched:
+    """Upload data, submit a text for a sweep, and keep its job's record.
 
     Raises:
-        BadInput: a job of the sweep lives, a driver has the sweep, or the system refuses; nothing was submitted.
+        BadInput: a job of the sweep lives, a driver has the sweep, a bucket does not take the data, or the system
+            refuses; nothing was submitted.
     """
     found, folder = system(request.system), home.sweep(request.name)
     with record.launching(folder):
         _refuse_second(request.name, home, study_url)
+        bring.send(uploads)
         launched = found.submit(request, text)
         launched = replace(launched, host=socket.gethostname(), user=user())
         record.write(folder, launched)

@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from experiments import new_spec, own_code
 from experiments.spec import loader as spec_file
 from lstm.data.profile.files import PACKED, GivenFile
-from lstm.messages.message import Message
+from lstm.messages.message import Message, as_given, changed
 from lstm.own_code import execute, file_of, is_reference, place_of, raised, read
 from lstm.records.errors import BadInput, nearest, refused
+from lstm.storage import objects
 from lstm.tasks import registry as tasks
 from lstm.tasks.base import Task
 
@@ -76,9 +78,18 @@ def new(
         BadInput: no task or several tasks recognise the files, the data are too few, or the spec can't be written or
             exists and `force` is not set. Nothing was written.
     """
-    sources = [Path(each) for each in ([data] if isinstance(data, str | Path) else data)]
-    spec = Path(output) if output else Path(f"{_stem(sources[0])}.yaml")
-    _check_target(spec, sources)
+    given = [str(each) for each in ([data] if isinstance(data, str | Path) else data)]
+    spec = Path(output) if output else Path(f"{_stem(given[0])}.yaml")
+    _check_target(spec, [Path(each) for each in given])
+    with objects.local(given) as there:
+        sources = {Path(there.get(each, each)): each for each in given}
+        return _new(sources, spec, task, target, horizon, force=force)
+
+
+def _new(
+    sources: Mapping[Path, str], spec: Path, task: str | None, target: str | None, horizon: int | None, *, force: bool
+) -> Written:
+    """Write a spec for files; `sources` has for each the path or the address that was given."""
     files = [GivenFile(source, task, target, horizon).checked() for source in sources]
     wishes = {"target": target, "horizon": horizon}
     asked = [name for name, value in wishes.items() if value is not None]
@@ -89,7 +100,7 @@ def new(
         raise refused("output-exists", at=spec, flag="--output")
     folder = spec.parent
     named = _from(chosen, folder)
-    name, paths = _name(spec, named), {source: _relative(source, folder) for source in sources}
+    name, paths = _name(spec, named), {path: _relative(given, folder) for path, given in sources.items()}
     with _placed(chosen):
         draft = who.draft(files)
         text = new_spec.compose(draft, task=named, name=name, paths=paths, schema=_schema(folder))
@@ -97,14 +108,16 @@ def new(
     _write(spec, text)
     quoted = shlex.quote(str(spec))
     commands = (f"sweep plan {quoted}", f"sweep run {quoted}")
-    return Written(spec, name, named, why, draft.found, commands, windows, doubts, draft.facts, who.counted)
+    found, facts = changed(draft.found, as_given), changed(draft.facts, as_given)
+    return Written(spec, name, named, why, found, commands, windows, doubts, facts, who.counted)
 
 
 # --- The task ---------------------------------------------------------------------------------------------
 
 
-def _stem(source: Path) -> str:
+def _stem(given: str) -> str:
     """Return a file's name without its endings: sales of sales.csv.gz."""
+    source = Path(unquote(given.rpartition("/")[2]) if "://" in given else given)
     return Path(source.stem).stem if source.suffix.lower() in PACKED else source.stem
 
 
@@ -172,7 +185,7 @@ def _from(task: str, folder: Path) -> str:
     if not is_reference(task):
         return task
     file, _, name = task.rpartition(":")
-    return f"{_relative(Path(file), folder)}:{name}"
+    return f"{_relative(file, folder)}:{name}"
 
 
 # --- The file ---------------------------------------------------------------------------------------------
@@ -228,8 +241,11 @@ def _name(target: Path, task: str) -> str:
     return f"{kind}-{name}" if spec_file.is_reserved(name) else name or kind
 
 
-def _relative(source: Path, folder: Path) -> str:
-    """Return a file's path relative to the spec's folder; for a link its own name, not its target's."""
+def _relative(given: str, folder: Path) -> str:
+    """Return a path relative to the spec's folder, for a link that of its own name; an address as it is."""
+    if "://" in given:
+        return given
+    source = Path(given)
     there = source.parent.resolve() / source.name
     try:
         return Path(os.path.relpath(there, folder.resolve())).as_posix()

@@ -180,7 +180,7 @@ def by_rival(found: lookup.Found, sweep: Sweep, best: Trial, name: str, options:
     if loaded is None:
         raise refused("checkpoint-not-valid", at=best.checkpoint, sweep=sweep.name)
     facts = task.facts_of(loaded.facts)
-    return lambda path, folder: task.predict_by_rival(fitted, config, facts, str(path), folder)
+    return lambda path, folder: tasks.predict_by_rival(fitted, config, facts, str(path), folder)
 
 
 def load(sweep: Sweep, trial: Trial, say: Say) -> "Checkpoint":

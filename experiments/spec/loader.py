@@ -77,7 +77,8 @@ class Spec:
     def shown_location(self) -> str:
         """The place of its data's file; what the environment fills in is not shown. "" for generated data."""
         written = next(iter(self.written_location.values()), "")
-        return written if not written or "${" in written else str((self.folder / written).absolute())
+        is_full = not written or "${" in written or "://" in written
+        return written if is_full else str((self.folder / written).absolute())
 
 
 def load(

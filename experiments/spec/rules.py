@@ -4,7 +4,6 @@ The main rule: an option that would do nothing in this combination is an error.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,24 +31,18 @@ from lstm.config.section import Data
 from lstm.config.training import TrainingConfig
 from lstm.records.errors import Fault, fault, nearest
 from lstm.records.objective import Direction
+from lstm.storage import address
 from lstm.tasks.registry import named
 
 # Names that MLflow's experiments and other files and folders of the home have.
 RESERVED = ("sweeps", "artifacts", "default", "ui.log")
 RESERVED_STARTS = ("mlflow.db", "study.db")  # SQLite writes more files next to its databases
-SCHEMES = ("s3", "gs", "gcs", "hdfs", "file")  # what pyarrow opens
-_REMOTE = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"  # what pyarrow accepts in such an address
 MAX_GRID = 1_000_000  # the grid is kept in memory
 
 
 def is_reserved(name: str) -> bool:
     """Return whether the name is reserved, so that no sweep may have it."""
     return name.lower() in RESERVED or name.lower().startswith(RESERVED_STARTS)
-
-
-def is_text(path: str) -> bool:
-    """Return whether a path is UTF-8. Python keeps other bytes as lone surrogates, which no database takes."""
-    return not any("\ud800" <= c <= "\udfff" for c in path)
 
 
 def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
@@ -65,6 +58,7 @@ def faults(parts: Mapping[str, Any], document: Document) -> Iterator[Fault]:
         yield fault("name-with-dots", "name", name=name)
     yield from _reward_rules(data, training, parts.get("search"), document)
     yield from _address_faults(parts)
+    yield from _data_faults(data, document)
     yield from _second_rules(parts)
     if "search" in document.filled and document.filled["search"] is None:
         yield fault("search-empty", "search")
@@ -96,8 +90,8 @@ def _reward_rules(
 
 def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
     storage, tracking = parts.get("storage"), parts.get("tracking")
-    if storage and storage.checkpoints and (wrong := _folder_fault("storage.checkpoints", storage.checkpoints)):
-        yield wrong
+    if storage and storage.checkpoints:
+        yield from address.faults_of_folder("storage.checkpoints", storage.checkpoints)
     if storage and storage.study and (wrong := database_fault(storage.study)):
         yield wrong
     if tracking and tracking.uri and (wrong := address_fault(tracking.uri)):
@@ -112,30 +106,12 @@ def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
         yield fault("keep-best-and-log-all", "storage.keep")
 
 
-def _folder_fault(at: str, address: str) -> Fault | None:
-    """Return the fault of the checkpoints' address, without any part of the address; None if it is right."""
-    scheme, mark, rest = address.partition("://")
-    if not is_text(address):
-        return fault("address-not-utf8", at)
-    if not mark:
-        given = next((scheme for scheme in SCHEMES if address.startswith(f"{scheme}:")), None)
-        return fault("address-without-slashes", at, scheme=given) if given else None
-    if scheme not in SCHEMES:
-        return fault("address-of-unknown-scheme", at, schemes=list(SCHEMES))
-    return next(_place_faults(at, scheme, *rest.partition("/")[::2]), None)
-
-
-def _place_faults(at: str, scheme: str, host: str, path: str) -> Iterator[Fault]:
-    if "@" in host:  # it would be kept in the study and in MLflow
-        yield fault("address-with-keys", at)
-    if "?" in host + path:
-        yield fault("address-with-options", at)
-    if scheme == "file" and (host not in ("", "localhost") or not path.strip("/")):
-        yield fault("address-without-folder", at)
-    if scheme in ("s3", "gs", "gcs") and not host:
-        yield fault("address-without-bucket", at, scheme=scheme)
-    if "#" in path or (scheme != "file" and not re.fullmatch(_REMOTE, f"{host}/{path}")):
-        yield fault("address-character", at)
+def _data_faults(data: Data | None, document: Document) -> Iterator[Fault]:
+    """Yield the faults of the addresses of data in an object store."""
+    task = named(document.filled.get("task"))
+    for name in task.location.model_fields if task and data else ():
+        if isinstance(given := getattr(data, name, None), str):
+            yield from address.faults_of_file(f"data.{name}", given)
 
 
 def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:

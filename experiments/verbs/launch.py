@@ -16,6 +16,7 @@ def main(
     system: str,
     profile: str | None,
     fields: Mapping[str, Any],
+    upload: str | None = None,
     dry_run: bool,
     overrides: Sequence[str],
     code: str | None,
@@ -23,12 +24,12 @@ def main(
 ) -> None:
     """Submit the sweep and print its job; with `dry_run` print the text instead."""
     where = Home.at(home)
-    ready = make(named, where, Asked(system, profile, fields), overrides, code)
+    ready = make(named, where, Asked(system, profile, fields, upload), overrides, code)
     text = submitting.text_of(ready.request)
     if dry_run:
         _show_text(ready, text, as_json=as_json)
         return
-    launched = submitting.submit(ready.request, where, text, ready.study_url)
+    launched = submitting.submit(ready.request, where, text, ready.study_url, ready.uploads)
     if as_json:
         emit({**ready.document(), "job": launched.job, "where": dict(launched.where)})
         return

@@ -48,7 +48,8 @@ class SeriesFile(File):
 
     path: str = Field(
         min_length=1,
-        description="CSV or Parquet file with one row per step. The path is relative to the spec's folder.",
+        description="CSV or Parquet file with one row per step. The path is relative to the spec's folder, or an "
+        "address such as s3://BUCKET/FILE.",
     )
 
 

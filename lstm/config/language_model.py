@@ -27,7 +27,10 @@ class TextShares(Section):
 class TextFile(File):
     """The file that contains the text."""
 
-    path: str = Field(min_length=1, description="UTF-8 text file. The path is relative to the spec's folder.")
+    path: str = Field(
+        min_length=1,
+        description="UTF-8 text file. The path is relative to the spec's folder, or an address such as s3://BUCKET/FILE.",
+    )
 
 
 class TextData(Data):

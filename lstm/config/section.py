@@ -70,19 +70,25 @@ class Section(BaseModel):
 class Location(Section):
     """The paths of a task's data; each field is a path, or None. They are no part of a trial's configuration.
 
+    A path may be the address of an object, such as `s3://BUCKET/FILE`. `Task.load` gets the path of a local copy.
+
     In a spec they are in the section `data`. A task with generated data has no field here; a path is None if the data
     of this spec are generated.
     """
 
     def within(self, folder: Path) -> Self:
-        """Return the location with its relative paths taken from a folder."""
-        return self.model_copy(update={name: str(folder / path) for name, path in self if path is not None})
+        """Return the location with its relative paths taken from a folder; addresses stay as they are."""
+        paths = {name: path for name, path in self if path is not None}
+        return self.model_copy(update={n: p if "://" in p else str(folder / p) for n, p in paths.items()})
 
 
 class File(Location):
     """The location of a task's data in one file."""
 
-    path: str = Field(min_length=1, description="File with the data. The path is relative to the spec's folder.")
+    path: str = Field(
+        min_length=1,
+        description="File with the data. The path is relative to the spec's folder, or an address such as s3://BUCKET/FILE.",
+    )
 
 
 class Data(Section):

@@ -46,8 +46,8 @@ class PairFiles(Location):
         None,
         min_length=1,
         description="Text file in UTF-8 with one source sentence per line, or a CSV, TSV or Parquet file with both "
-        "sides. Text and CSV may be compressed as .gz. The path is relative to the spec's folder. Absent: the pairs "
-        "are generated.",
+        "sides. Text and CSV may be compressed as .gz. The path is relative to the spec's folder, or an address such "
+        "as s3://BUCKET/FILE. Absent: the pairs are generated.",
     )
     target_path: str | None = Field(
         None,

@@ -31,7 +31,8 @@ class FramesFile(Location):
         None,
         min_length=1,
         description="File .npy or .npz with an array (sequence, time, height, width) or (sequence, time, height, "
-        "width, channel). The path is relative to the spec's folder. Absent: data.digits are generated.",
+        "width, channel). The path is relative to the spec's folder, or an address such as s3://BUCKET/FILE. Absent: "
+        "data.digits are generated.",
     )
 
 

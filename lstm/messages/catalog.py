@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lstm.messages import cluster, findings, notes, search, spec, stores, tables, verbs
 from lstm.messages.entry import Entry
-from lstm.messages.systems import kubernetes, launch, slurm
+from lstm.messages.systems import doctor, kubernetes, launch, slurm
 from lstm.messages.tasks import asked, own_code, pairs, sequences, texts, video, warm
 
 SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
@@ -22,6 +22,7 @@ SUBJECTS: Mapping[str, Mapping[str, Entry]] = {
     "The cluster": cluster.ENTRIES,
     "Launching": {**launch.ENTRIES, **slurm.ENTRIES},
     "Launching on Kubernetes": kubernetes.ENTRIES,
+    "What `sweep doctor` finds": doctor.ENTRIES,
     "MLflow": stores.TRACKING,
     "The home and the names of sweeps": verbs.HOME,
     "Verbs and flags": verbs.VERBS,
@@ -37,6 +38,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About a warm refit": warm.WARM,
     "While a sweep runs": cluster.SWEEP,
     "About a launch": launch.NOTES,
+    "From `sweep doctor`": doctor.NOTES,
     "While MLflow is away": stores.AWAY,
 }
 CATALOG: Mapping[str, Entry] = {

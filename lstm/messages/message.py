@@ -8,6 +8,19 @@ from lstm.messages.catalog import CATALOG
 from lstm.messages.entry import Entry, render, shown
 
 LONGEST, LONGEST_PATH = 2000, 200  # characters of a message, and of the field in it
+_COPIES: dict[str, str] = {}  # the path of a copy that was read: the address that the user gave
+
+
+def say_instead(copy: str, given: str) -> None:
+    """Let every message of this process name the address that was given, where it would name the copy's path."""
+    _COPIES[copy] = given
+
+
+def as_given(text: str) -> str:
+    """Return a text with the addresses that were given in place of the paths of copies."""
+    for copy, given in _COPIES.items():
+        text = text.replace(copy, given)
+    return text
 
 
 @dataclass(frozen=True)
@@ -19,6 +32,11 @@ class Message:
     values: Mapping[str, Any] = field(default_factory=dict)  # what the message names, as plain data
     place: str = ""  # the file, with its line, the flag, the host or the trial
     within: str = ""  # the file that the field names, with its line, if the message is about that file
+
+    def __post_init__(self) -> None:
+        """Name each copy by the address that it was made from."""
+        for name in ("values", "place", "within") if _COPIES else ():
+            object.__setattr__(self, name, changed(getattr(self, name), as_given))
 
     def __hash__(self) -> int:
         """Hash the message as text, since its values may be lists."""
@@ -47,20 +65,23 @@ class Message:
 
     def changed(self, change: Callable[[str], str]) -> Self:
         """Return a copy with a change made to each text; a number stays one unless the change finds its digits."""
-
-        def of(value: Any) -> Any:
-            if isinstance(value, list | tuple):
-                return [of(each) for each in value]
-            text = change(str(value))
-            return value if value is None or text == str(value) else text
-
-        values = {name: of(value) for name, value in self.values.items()}
-        return replace(self, values=values, place=change(self.place), within=change(self.within))
+        within = change(self.within)
+        return replace(self, values=changed(self.values, change), place=change(self.place), within=within)
 
     def row(self) -> dict[str, Any]:
         """Return the message as plain data, for `--json`."""
         where = {"place": self.place, "path": self.path, "within": self.within}
         return {"code": self.code, **where, "values": dict(self.values), "message": self.text, "mend": self.mend}
+
+
+def changed(value: Any, change: Callable[[str], str]) -> Any:
+    """Return plain data with a change made to each text; see `Message.changed`."""
+    if isinstance(value, Mapping):
+        return {name: changed(each, change) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [changed(each, change) for each in value]
+    text = change(str(value))
+    return value if value is None or text == str(value) else text
 
 
 @dataclass(frozen=True)

@@ -273,6 +273,7 @@ _ADDRESSES = {
         "may hold no options", "give them by the environment (AWS_DEFAULT_REGION, AWS_ENDPOINT_URL)"
     ),
     "address-without-bucket": Entry("names no bucket", "write {scheme}://BUCKET/FOLDER", {"scheme": "s3"}),
+    "address-without-file": Entry("names no file", "write {scheme}://BUCKET/FOLDER/FILE", {"scheme": "s3"}),
     "address-without-folder": Entry("names no folder of this host", "write file:///FOLDER, or the folder alone"),
     "address-without-slashes": Entry("looks like an address", "write {scheme}:// with two slashes", {"scheme": "s3"}),
     "one-database-for-both": Entry(

@@ -4,6 +4,37 @@ from lstm.messages.entry import Entry
 
 FILES = {
     "no-such-file": Entry("does not exist{near:?, did you mean *?}", "check the path", {"near": "load.csv"}),
+    "no-such-object": Entry(
+        "the bucket has no such object{near:?, did you mean *?}", "check the address", {"near": "load.csv"}
+    ),
+    "object-is-folder": Entry("is a folder of the bucket", "write the address of an object in it"),
+    "no-such-bucket": Entry(
+        "{store} has no bucket {bucket!q}",
+        "check the name{variable:? and *, which names a store that is not Amazon's}",
+        {"store": "http://store:8333", "bucket": "sales", "variable": "AWS_ENDPOINT_URL"},
+    ),
+    "store-denies": Entry(
+        "{store} refuses: {why}{none:? (*)}",
+        "give a key that has the right, by {key}, or a role of the host",
+        {
+            **{"store": "Amazon S3", "why": "ACCESS_DENIED", "none": "AWS_ACCESS_KEY_ID is not set here"},
+            "key": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        },
+    ),
+    "store-unreachable": Entry(
+        "{store} does not answer: {why}",
+        "check the network{variable:?, and * with its http:// or https://}",
+        {"store": "http://store:8333", "why": "could not connect to server", "variable": "AWS_ENDPOINT_URL"},
+    ),
+    "object-unread": Entry(
+        "{store} did not do it: {why}", "try again", {"store": "Amazon S3", "why": "INTERNAL_FAILURE"}
+    ),
+    "object-changed": Entry("was replaced while it was read", "run the command again when it is whole"),
+    "no-room-for-object": Entry(
+        "has {size:,} bytes, and {folder} has room for {free:,}",
+        "free some, or set TMPDIR to a folder with room",
+        {"size": 8_000_000_000, "free": 2_000_000_000, "folder": "/tmp"},
+    ),
     "not-a-file": Entry("is not a file", "give the path of {wanted}", {"wanted": "a CSV or Parquet file"}),
     "name-not-utf8": Entry("has bytes in its name, or in the name of a folder, that are not UTF-8", "rename it"),
     "no-permission-to-read": Entry("can't be read: permission denied", "change the permissions of the file"),

@@ -54,7 +54,7 @@ def _write(address: str, name: str, data: bytes) -> None:
     if folder is None:
         system, path = remote(address)
         # Not in a `with`: on an exception it would close the stream, and closing publishes an incomplete file.
-        stream = system.open_output_stream(f"{path}/{name}")
+        stream = system.open_output_stream(f"{path}/{name}", compression=None)  # whatever the name ends with
         stream.write(data)
         stream.close()
         return
@@ -158,7 +158,7 @@ def get(address: str, name: str) -> bytes | None:
         if folder is not None:
             return (folder / name).read_bytes()
         system, path = remote(address)
-        with system.open_input_stream(f"{path}/{name}") as stream:
+        with system.open_input_stream(f"{path}/{name}", compression=None) as stream:
             return bytes(stream.read())
     return None
 

@@ -7,13 +7,14 @@ elsewhere.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm.config.section import Data, Location
 from lstm.config.trial import TrialConfig
-from lstm.data.dataset import Before, Dataset, Part, Warm, Whole
+from lstm.data.dataset import Before, Dataset, Facts, Part, Warm, Whole
 from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
 from lstm.records.errors import refused
@@ -21,6 +22,7 @@ from lstm.records.events import DIGITS, DataPart
 from lstm.records.figures import Example, Predicted
 from lstm.records.objective import RECORD, Direction, TaskRecord
 from lstm.records.sweep import Sweep
+from lstm.storage import objects
 from lstm.tasks.base import Task
 from lstm.tasks.classify import Classify
 from lstm.tasks.drafts.draft import Recognition
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from lstm.data.profile.files import GivenFile
     from lstm.diagnostics.subject import Subject
     from lstm.judging.items import Judgement
+    from lstm.rivals.rival import Fitted
 
 TASKS: Mapping[str, Task[Any, Any]] = {
     "forecast": Forecast(),
@@ -124,7 +127,8 @@ def load(config: TrialConfig, location: Location, reach: int | None = None) -> D
     Raises:
         BadInput: a file is wrong, or too small for the configuration.
     """
-    data: Dataset = of(config).load(config, location, reach or config.data.reach)
+    with _here(location) as there:
+        data: Dataset = of(config).load(config, there, reach or config.data.reach)
     return data
 
 
@@ -134,7 +138,8 @@ def load_all(config: TrialConfig, location: Location, reach: int, before: Before
     Raises:
         BadInput: the task has no refit, the data have changed, or `until` does not fit them.
     """
-    return of(config).load_all(config, location, reach, before, until)
+    with _here(location) as there:
+        return of(config).load_all(config, there, reach, before, until)
 
 
 def load_warm(
@@ -152,7 +157,16 @@ def load_warm(
         BadInput: what `load_all` raises, the task's data have no order in time, or too few of them are newer.
     """
     task = of(config)
-    return task.load_warm(config, location, reach, before, until, task.facts_of(found.facts), window)
+    with _here(location) as there:
+        return task.load_warm(config, there, reach, before, until, task.facts_of(found.facts), window)
+
+
+@contextmanager
+def _here(location: Location) -> Iterator[Location]:
+    """Yield a location with the path of a local copy in place of each address of an object."""
+    given = {name: path for name, path in location if path is not None}
+    with objects.local(given.values()) as there:
+        yield location.model_copy(update={name: there.get(path, path) for name, path in given.items()})
 
 
 def judge_held(checkpoint: "Checkpoint", data: Dataset, as_in: Dataset) -> float:
@@ -256,10 +270,18 @@ def predict(
     if idle := [name for name in options if name not in task.options]:
         raise refused("flag-of-another-task", at=f"--{idle[0]}", task=checkpoint.config.task)
     network, facts = best_network(checkpoint), task.facts_of(checkpoint.facts)
-    if others:
-        networks = [network, *map(best_network, others)]
-        return task.predict_together(networks, checkpoint.config, facts, path, folder, **options)
-    return task.predict(network, checkpoint.config, facts, path, folder, **options)
+    with objects.local([path]) as there:
+        path = there.get(path or "", path)
+        if others:
+            networks = [network, *map(best_network, others)]
+            return task.predict_together(networks, checkpoint.config, facts, path, folder, **options)
+        return task.predict(network, checkpoint.config, facts, path, folder, **options)
+
+
+def predict_by_rival(fitted: "Fitted", config: TrialConfig, facts: Facts, path: str, folder: Path) -> Predicted:
+    """Return a fitted rival's prediction for a file; see `Task.predict_by_rival`."""
+    with objects.local([path]) as there:
+        return of(config).predict_by_rival(fitted, config, facts, there.get(path, path), folder)
 
 
 def best_network(checkpoint: "Checkpoint") -> "nn.Module":

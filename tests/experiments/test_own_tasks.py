@@ -112,7 +112,7 @@ def test_a_task_goes_through_every_verb_and_only_those_that_need_it_execute_its_
         assert answer.code == 0, answer.out + answer.err
     judged = sweep("rivals", toy)
     assert (judged.code, judged.out) == (2, "")
-    assert "only plan, run, retry, train, predict and probe" in judged.err
+    assert "only plan, doctor, run, retry, train, predict and probe" in judged.err
     refused = sweep("predict", toy)
     assert (refused.code, refused.out) == (2, "")
     assert f"{toy}.py" in refused.err

@@ -47,9 +47,13 @@ ENTRIES: dict[str, Entry] = {
     ),
     "launch-not-shared": Entry(
         "{path} is in no folder that the nodes share (the profile has {shared})",
-        "move it there, or add its folder to `shared` in the cluster's profile if the nodes see it under this path",
+        "move it there, or add its folder to `shared` in the cluster's profile if the nodes see it under this path; "
+        "data may also travel by a bucket, with --upload s3://BUCKET/FOLDER",
         {"path": "/home/ann/sales.csv", "shared": ["/shared"]},
     ),
+    "upload-to-no-bucket": Entry("is no address of a bucket", "write s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+    "file-changed": Entry("has changed while it was uploaded", "run the command again when the file is whole"),
+    "file-unread": Entry("can't be read: {why}", "check the path and its permissions", {"why": "Permission denied"}),
     "launch-script-wrong": Entry(
         "what would be submitted is wrong: {why}",
         "mend the profile's fields that it comes from",
@@ -79,7 +83,7 @@ NOTES: dict[str, Entry] = {
     ),
     "launch-folders-not-checked": Entry(
         "the spec, its data and the home must be seen by all nodes under the same paths, which is not checked",
-        "name the folders that are shared in `shared` of the cluster's profile",
+        "name the folders that are shared in `shared` of the cluster's profile; data may travel by a bucket (--upload)",
     ),
     "launch-answered-by": Entry(
         "the study can't be read here ({why}), so this is what {tool} says",

@@ -27,8 +27,8 @@ OWN_CODE: dict[str, Entry] = {
         example={"kind": "ZeroDivisionError", "why": "division by zero"},
     ),
     "code-not-executed": Entry(
-        "{name} is the user's own code{digest:? (SHA-256 *)}, which only plan, run, retry, train, predict and probe "
-        "execute",
+        "{name} is the user's own code{digest:? (SHA-256 *)}, which only plan, doctor, run, retry, train, predict and "
+        "probe execute",
         "use one of these verbs",
         example={"name": "mine.py:Cell", "digest": "0f3a9c51b2d4"},
     ),

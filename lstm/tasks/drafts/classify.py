@@ -137,7 +137,7 @@ def draft(file: GivenFile) -> Draft:
 
 def _data(chosen: Choice) -> Iterator[Line | Remark]:
     found = chosen.found
-    yield Line("path", found.file.path, f"{found.file.raw.num_rows:,} rows; the path is relative to this file's folder")
+    yield Line("path", found.file.path, f"{found.file.raw.num_rows:,} rows")
     reading = found.file.reading
     yield from (Line(name, _value(value), reading.why.get(name, "")) for name, value in reading.fields.items())
     yield Line("id", found.id, f"tells {found.size} apart")

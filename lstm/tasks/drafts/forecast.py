@@ -273,7 +273,7 @@ def _covariates(found: Profile) -> tuple[list[str], list[str]]:
 
 def _data(found: Profile, chosen: Choice) -> Iterator[Line | Remark]:
     span = f"{found.rows:,} rows, {found.first} to {found.last}" if found.time else f"{found.rows:,} rows"
-    yield Line("path", found.path, f"{span}; the path is relative to this file's folder")
+    yield Line("path", found.path, span)
     yield from (_reading_line(found, name) for name in found.reading if name not in AFTER_TIME)
     if found.time:
         yield Line("time", _named(found.time), step_text(found))

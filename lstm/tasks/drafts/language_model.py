@@ -133,7 +133,7 @@ def choose(found: TextProfile) -> Choice:
 
 
 def _data(file: GivenFile, found: TextProfile, chosen: Choice) -> Iterator[Line | Remark]:
-    yield Line("path", file.path, f"{found.characters:,} characters; the path is relative to this file's folder")
+    yield Line("path", file.path, f"{found.characters:,} characters")
     yield Line("unit", chosen.unit, chosen.why)
     if chosen.vocabulary:
         yield Line("vocabulary", chosen.vocabulary, "the most frequent words; all others become one unknown symbol")

@@ -200,7 +200,7 @@ def _data(
     doubts: Sequence[Note],
 ) -> Iterator[Line | Remark]:
     reasons = {
-        "path": f"the sources; {chosen.total:,} pairs in all; paths are relative to this file's folder",
+        "path": f"the sources; {chosen.total:,} pairs in all",
         "target_path": "the targets, line by line; swap both paths to translate the other way",
         "source": "the first column of sentences; swap both to translate the other way",
         "target": "the second column of sentences",

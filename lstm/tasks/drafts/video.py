@@ -124,7 +124,7 @@ def choose(found: Frames) -> Choice:
 
 
 def _data(file: GivenFile, found: Frames, chosen: Choice) -> Iterator[Line | Remark]:
-    yield Line("path", file.path, "relative to this file's folder")
+    yield Line("path", file.path)
     yield Line("lookback", chosen.lookback, "frames that the network reads")
     yield Line("horizon", chosen.horizon, "frames to forecast")
     why = f"the values are {found.values.dtype}: these become 0 and 1; a value outside is an error"

@@ -1,0 +1,1 @@
+"""What `sweep doctor` looks at, and in which order."""
