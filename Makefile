@@ -21,7 +21,7 @@ UNIT = tests/lstm tests/cluster/space tests/cluster/test_config.py tests/cluster
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
-.PHONY: help sweep check test unit coverage faults pages bench lint types imports docs pictures tests schema clean
+.PHONY: help sweep check test unit coverage faults pages clusters bench lint types imports docs pictures tests schema clean
 
 sweep: $(VENV)/installed  ## run experiments/co2.yaml, and show its trials
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
@@ -35,7 +35,7 @@ test: lint types imports  ## every gate, as in CI
 
 # The tests that need no Ray, no server and no other process, without the 700 ways to write a table: a quarter of the time.
 unit: $(VENV)/installed-dev
-	$(PYTEST) $(WORKERS) -m 'not faults and not pages and not browser' --ignore=tests/lstm/data/test_tables.py $(UNIT)
+	$(PYTEST) $(WORKERS) -m 'not faults and not pages and not clusters and not browser' --ignore=tests/lstm/data/test_tables.py $(UNIT)
 
 lint: $(VENV)/installed-dev  ## ruff
 	$(BIN)/ruff check .
@@ -69,6 +69,10 @@ faults: $(VENV)/installed-dev  ## the full matrix of faults: more than an hour
 # Pages with up to 1,000 runs in Chromium, light and dark; the pictures are in build/pages.
 pages: $(VENV)/installed-dev  ## the pages in a real browser: minutes
 	$(BIN)/python -m pytest -m pages --durations=0
+
+# A test that needs what this machine lacks is skipped with the reason.
+clusters: $(VENV)/installed-dev  ## sweeps on real clusters that change: minutes
+	$(BIN)/python -m pytest -m clusters --durations=0
 
 # Us beside the stock recipe, NeuralForecast and bare PyTorch on the same work; needs the machine for itself.
 bench: $(VENV)/installed $(BENCH_VENV)/tried  ## us beside others on the same work

@@ -61,7 +61,7 @@ def pytest_collection_finish():
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.get_closest_marker("faults"):
+        if item.get_closest_marker("faults") or item.get_closest_marker("clusters"):
             item.add_marker(pytest.mark.timeout(FAULTS_TIMEOUT_S))
         if "chromium" in item.fixturenames:
             item.add_marker(pytest.mark.browser)

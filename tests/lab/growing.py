@@ -1,15 +1,15 @@
 """A cluster that grows and shrinks by Ray's own autoscaler, whose nodes are processes on one host of the lab.
 
-The provider is Ray's fake one (nodes_with_disks.py). `ray.cluster_utils.AutoscalingCluster` would start it, too, but ends every Ray on the
-machine; here all lives in a host's namespaces and dies with it.
+The provider is Ray's fake one (nodes_with_disks.py). `ray.cluster_utils.AutoscalingCluster` would start it, too, but
+ends every Ray on the machine; here all lives in a host's namespaces and dies with it.
 
     with hosts.lab(1) as lab:
         address = growing.start(lab.hosts[0], {"small": growing.Type(cpus=1, most=3)})
 """
 
 import json
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -87,11 +87,25 @@ def start(
 
 def nodes(host: hosts.Host) -> int:
     """How many nodes the autoscaler has started that live: each has a raylet, as the head has."""
-    return sum(1 for pid in host.pids("/raylet") if _is_raylet(pid)) - 1
+    return len(_of(host, "raylet/raylet")) - 1
 
 
-def _is_raylet(pid: int) -> bool:
-    try:
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "raylet"  # noqa: PTH115,PTH119 # of another namespace
-    except OSError:
-        return False
+def at_work(host: hosts.Host) -> set[int]:
+    """The nodes, each by its raylet, on which a worker of a trial lives."""
+    found = set()
+    for pid in _of(host, "ray::TrialActor"):
+        with suppress(OSError):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            found.add(int(next(line for line in lines if line.startswith("PPid:")).split()[1]))
+    return found
+
+
+def _of(host: hosts.Host, program: str) -> list[int]:
+    """The ids, outside, of the host's processes whose command line begins with a program of this name."""
+    found = []
+    for pid in host.pids(program):
+        with suppress(OSError):
+            first = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
+            if program in first:
+                found.append(pid)
+    return found

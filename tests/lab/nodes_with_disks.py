@@ -1,7 +1,7 @@
 """Ray's fake provider of nodes on one host, each with a folder of its own for Ray's files, as hosts have.
 
 In one folder two nodes unpack the driver's packages at once, and each may take the other's half for the whole.
-A node of the type `wrong` has another PyTorch.
+A node of the type `wrong` has another PyTorch, one of the type `stuck` never comes.
 """
 
 import os
@@ -19,6 +19,8 @@ class Provider(FakeMultiNodeProvider):
     """The provider; Ray's autoscaler makes it by its name."""
 
     def _create_node_with_resources_and_labels(self, node_config: Any, tags: Any, *rest: Any) -> None:
+        if tags[TAG_RAY_USER_NODE_TYPE] == "stuck":
+            return
         disk = Path(tempfile.mkdtemp(dir=os.environ["LAB_DISKS"]))
         made = parameter.RayParams
 

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import ray
+from ray.tune.execution.tune_controller import TrialRunnerWrapper
+from ray.tune.utils.object_cache import _ObjectCache
 
 from cluster.config import ResourcesConfig
 from cluster.executors.executor import limit
@@ -211,10 +213,8 @@ def test_no_more_is_suggested_than_there_is_room_for_while_a_place_grows(monkeyp
 
 
 def test_tune_keeps_an_idle_worker_until_it_is_told_to_let_it_go():
-    from ray.tune.utils.object_cache import _ObjectCache
-
     cache = _ObjectCache(may_keep_one=True)
-    controller = SimpleNamespace(_actor_cache=cache)
+    controller = TrialRunnerWrapper(SimpleNamespace(_actor_cache=cache), None)
     assert cache.cache_object("a trial's resources", "worker")
     assert [*cache.flush_cached_objects()] == [], "the patch is no longer needed"
     private_patches.let_idle_go(controller, go=True)
