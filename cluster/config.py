@@ -364,8 +364,8 @@ class ResourcesConfig(Section):
     )
     max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] = Field(
         "auto",
-        description="Trials that run at once. auto: as many as the cluster has room for, or may have when its autoscaler "
-        "has started all nodes that it may. Lower it to leave room for other work.",
+        description="Trials that run at once. auto: as many as the cluster has room for, or will have when its "
+        "autoscaler has started all nodes that it may. Lower it to leave room for other work.",
     )
 
 

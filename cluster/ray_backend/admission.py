@@ -42,11 +42,13 @@ class Seen:
 
 def see(entry: Entry | None) -> Seen | None:
     """On a node, before its first trial: return what the driver judges the node by; None if it did so already."""
+    if entry is None:
+        return None
     import ray
 
     here = ray.get_runtime_context()
     node = here.get_node_id()
-    if entry is None or node in entry.fit:
+    if node in entry.fit:
         return None
     versions, trouble = look(entry.checkpoints, entry.probe)
     given = len(ray.get_gpu_ids())

@@ -46,15 +46,17 @@ def check(
 ) -> Joined:
     """Check every node of the cluster: room for a trial, our packages, the checkpoints' folder.
 
-    `packages` are the packages that the user's own code imports; each node must have them.
+    `packages` are the packages that the user's own code imports; each node must have them. Of a cluster that can grow,
+    a node that does not answer in time is left to the check of later nodes, if another one answers.
 
     Raises:
         BadInput: a node can't run trials; a fault for each reason.
     """
     nodes, gpus, slots = _room(ray, resources, growth)
+    checked, silent = {str(node.get("NodeID")) for node in nodes}, set[str]()
     if address:
-        _check_nodes(ray, nodes, checkpoints)
-        _check_packages(ray, nodes, packages)
+        _check_nodes(ray, nodes, checkpoints, silent if growth else None)
+        _check_packages(ray, [node for node in nodes if node.get("NodeID") not in silent], packages)
         nodes, gpus, slots = _room(ray, resources, growth)  # a host may have been found dead
     else:
         check_here(checkpoints)
@@ -70,7 +72,7 @@ def check(
         slots=slots,
         gpus_per_trial=gpus,
         warnings=(*((note("cluster-without-token"),) if open_door else ()), *notes),
-        nodes=tuple(str(node["NodeID"]) for node in nodes if "NodeID" in node),
+        nodes=tuple(id_ for id_ in (str(node.get("NodeID")) for node in nodes) if id_ in checked - silent),
         growth=growth,
     )
 
@@ -182,7 +184,8 @@ def usable_gpus() -> tuple[int, str]:
     return device.gpu_count(), device.why_no_gpu()
 
 
-def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> None:
+def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str, silent: set[str] | None = None) -> None:
+    """Check versions, folder and workers; `silent`, if given, takes the nodes that do not answer in time."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     probe = f".probe-{uuid.uuid4().hex}"
@@ -197,18 +200,27 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> Non
     end = time.monotonic() + ANSWER_S
     answers = ask(look)
     try:
-        faults = [
-            f
+        found = [
+            (node["NodeID"], f)
             for node, answer in zip(nodes, answers, strict=True)
             for f in _faults(ray, node, answer, end, checkpoints, probe)
         ]
     finally:
         forget(checkpoints, probe)
-    if faults:
+    if faults := _told(found, silent, len(nodes)):
         answers = ask(forget)  # what a node wrote to its own disk
         ray.wait(answers, num_returns=len(answers), timeout=10)
         raise BadInput(*faults)
-    _check_actors(ray, end)
+    _check_actors(ray, end, silent)
+
+
+def _told(found: list[tuple[str, Fault]], silent: set[str] | None, count: int) -> list[Fault]:
+    """Return the faults of nodes; where `silent` may take those that did not answer in time, it does so."""
+    late = {node for node, each in found if each.code in ("node-silent", "no-worker-in-time")}
+    if silent is None or len(late) == count:
+        return [each for _, each in found]
+    silent |= late
+    return [each for node, each in found if node not in late]
 
 
 def _check_packages(ray: Any, nodes: list[dict[str, Any]], packages: Sequence[str]) -> None:
@@ -247,8 +259,8 @@ class _Actor:
         return True
 
 
-def _check_actors(ray: Any, end: float) -> None:
-    """Check that a worker starts on each node that has room for trials.
+def _check_actors(ray: Any, end: float, silent: set[str] | None = None) -> None:
+    """Check that a worker starts on each node that has room for trials; `silent` as in `_check_nodes`.
 
     Raises:
         NoWorker: it starts on no node.
@@ -258,11 +270,13 @@ def _check_actors(ray: Any, end: float) -> None:
 
     made = ray.remote(num_cpus=0)(_Actor)
     nodes = [node for node in ray.nodes() if node["Alive"] and node.get("Resources", {}).get("CPU")]
+    nodes = [node for node in nodes if node["NodeID"] not in (silent or ())]
     pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
     actors = [made.options(scheduling_strategy=where).remote() for where in pinned]
     answers = [actor.lives.remote() for actor in actors]
-    faults = [f for node, answer in zip(nodes, answers, strict=True) for f in _lifeless(ray, node, answer, end)]
-    if not faults:
+    pairs = zip(nodes, answers, strict=True)
+    found = [(node["NodeID"], f) for node, answer in pairs for f in _lifeless(ray, node, answer, end)]
+    if not (faults := _told(found, silent, len(nodes))):
         return
     refusal = NoWorker if len(faults) == len(nodes) else BadInput
     if os.environ.get("RAY_AUTH_MODE") == "token":

@@ -8,12 +8,15 @@ import ray
 import ray.util.scheduling_strategies
 from ray.tune import PlacementGroupFactory
 
+from cluster.config import ResourcesConfig
 from cluster.protocol import FINISHED
 from cluster.ray_backend import actor as actors
 from cluster.ray_backend import admission as admissions
 from cluster.ray_backend import nodes, tune
 from cluster.ray_backend.actor import TrialActor
 from cluster.ray_backend.admission import PATIENCE, Admission, Entry, Seen, placing, see
+from cluster.ray_backend.room import Growth, NodeType
+from lstm.records.errors import fault
 from lstm.records.goodput import NOTHING
 
 HERE = nodes._versions()
@@ -221,3 +224,25 @@ def test_each_order_says_which_nodes_are_known(admission):
     assert tune.StudySearcher(controller).suggest("a") == {"number": 0}
     controller.suggest = lambda _: FINISHED
     assert tune.StudySearcher(controller, made).suggest("a") == tune.Searcher.FINISHED
+
+
+def test_a_silent_node_of_a_cluster_that_grows_is_left_for_later_if_another_answers():
+    late, wrong = fault("node-silent", at="a", seconds=90.0), fault("versions-differ", at="b")
+    assert nodes._told([("a", late)], None, 2) == [late], "a cluster that can't grow"
+    assert nodes._told([("a", late), ("b", late)], silent := set(), 2) == [late, late]
+    assert silent == set()
+    assert nodes._told([("a", late), ("b", wrong)], silent, 3) == [wrong]
+    assert silent == {"a"}
+
+
+def test_only_nodes_that_were_checked_count_as_such(monkeypatch, tmp_path):
+    rows = [{"Alive": True, "NodeID": id_, "NodeManagerAddress": id_, "Resources": {"CPU": 1.0}} for id_ in "ab"]
+
+    def check(_, there, folder, silent):
+        rows.append({**rows[0], "NodeID": "c"})  # it joins meanwhile
+        silent.add("b")
+
+    monkeypatch.setattr(ray, "nodes", lambda: rows)
+    monkeypatch.setattr(nodes, "_check_nodes", check)
+    grows = Growth((NodeType("small", 1, 0, 3),), 3)
+    assert nodes.check(ray, "auto", ResourcesConfig(), str(tmp_path), (), grows).nodes == ("a",)

@@ -620,6 +620,7 @@ def test_a_lost_head_is_not_asked_to_let_the_driver_go(monkeypatch, tmp_path, lo
     monkeypatch.setattr(ray, "shutdown", lambda: ended.append(gc.isenabled()))
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(gcs_address="127.0.0.1:1"))
     monkeypatch.setattr(connection, "check", lambda *_: None)
+    monkeypatch.setattr(connection, "growth", lambda _: None)
     monkeypatch.setattr(head_watch.Watch, "_watch", lambda self: setattr(self, "lost", lost))
     with connection.join("auto", ResourcesConfig(), str(tmp_path)):
         pass

@@ -90,7 +90,7 @@ def test_a_cluster_without_types_can_not_grow_and_one_whose_types_can_not_be_rea
 
 # --- where the autoscaler reads them: while these pass, the patch fits the Ray that is installed
 
-UNTIL_TOLD = "import sys; sys.stdin.read()"
+UNTIL_TOLD = "import sys; print('here', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
@@ -104,7 +104,8 @@ def monitor(tmp_path):
         script = tmp_path / "monitor.py"
         script.write_text(UNTIL_TOLD)
         words = [sys.executable, script, "--gcs-address=10.0.0.7:63791", f"--autoscaling-config={file}"]
-        started.append(subprocess.Popen(words, stdin=subprocess.PIPE))
+        started.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        started[-1].stdout.readline()
 
     yield act
     for each in started:
