@@ -66,14 +66,8 @@ def run(
     lost, asked = partial(_lost, stop, record), partial(stop.now, "stopped", 130)
     if held := driver(order.study_url, order.name):
         raise held_by(order.name, held)
-
-    def told(message: Message) -> None:
-        if install:
-            install()  # Ray has put its own handler on SIGTERM before there is anything to tell
-        record(Notice(message))
-
     packages = sorted({name for each in order.code for name in imports(each)})
-    waiting = Waiting(partial(_left, order), told, stop)
+    waiting = Waiting(partial(_left, order), partial(_told, record, install), stop)
     place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages, waiting)
     with (
         _to_be_left(place) as (workplace, leave),
@@ -86,6 +80,13 @@ def run(
         outcome = _run_opened(order, study, series, workplace, record, memory, stop, patience, leave, mend)
         conclude(outcome)
         return outcome
+
+
+def _told(record: Record, install: Callable[[], None] | None, message: Message) -> None:
+    """Tell what a place waits for. Ray has put its own handler on SIGTERM before there is anything to tell."""
+    if install:
+        install()
+    record(Notice(message))
 
 
 def _left(order: Order) -> int:

@@ -74,8 +74,7 @@ def join(
         with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
             grows = growth(ray) if address else None
-            named = f"--address {address}"
-            with room_awaited(ray, resources, grows, waiting, named) if grows and waiting else nullcontext():
+            with room_awaited(ray, resources, grows, waiting, address) if grows and waiting else nullcontext():
                 joined = check(ray, address, resources, checkpoints, packages, grows)
             yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
 

@@ -83,11 +83,12 @@ def most_at_once(ray: Any, resources: ResourcesConfig, gpus: float, growth: Grow
 
 
 @contextmanager
-def room_awaited(ray: Any, resources: ResourcesConfig, growth: Growth, waiting: Waiting, named: str) -> Iterator[None]:
+def room_awaited(
+    ray: Any, resources: ResourcesConfig, growth: Growth, waiting: Waiting, address: str | None
+) -> Iterator[None]:
     """Wait until a node has room for a trial, asking for as many places as there are trials for.
 
-    What was asked for is held as long as the context: while nodes are checked none of them counts as idle. `named` is
-    the cluster's address, for people.
+    What was asked for is held as long as the context: while nodes are checked none of them counts as idle.
 
     Raises:
         BadInput: a trial fits on no node type, or the wait was ended.
@@ -100,12 +101,20 @@ def room_awaited(ray: Any, resources: ResourcesConfig, growth: Growth, waiting: 
         raise no_room(living(ray), resources, gpus, growth)
     wanted = min(waiting.trials(), most_at_once(ray, resources, gpus, growth))
     what = {"cpus": resources.cpus_per_trial, "gpus": gpus, "places": wanted}
-    waiting.tell(note("node-awaited", at=named, types=[str(each) for each in growth.types], why=growth.why, **what))
+    waiting.tell(
+        note(
+            "node-awaited",
+            at=f"--address {address}",
+            types=[str(each) for each in growth.types],
+            why=growth.why,
+            **what,
+        )
+    )
     demand = Demand(ray, resources.cpus_per_trial, gpus)
     try:
         while not count_slots(resources.cpus_per_trial, gpus):
             if why := waiting.stop.reason:
-                ended = fault("wait-for-node-ended", at=named, why=why)
+                ended = fault("wait-for-node-ended", at=f"--address {address}", why=why)
                 raise WaitEnded(ended) if waiting.stop.code == 130 else NoWorker(ended)
             demand.ask(wanted)
             time.sleep(LOOK_S)

@@ -87,7 +87,7 @@ def test_the_first_node_is_waited_for_and_held_while_it_is_checked(cluster):
 
     cluster.on_look = look
     waiting = Waiting(lambda: 5, told.append, Stop())
-    with room_awaited(ray, ResourcesConfig(), SMALL, waiting, "--address a:1"):
+    with room_awaited(ray, ResourcesConfig(), SMALL, waiting, "a:1"):
         assert (looks, len(cluster.asked)) == ([5, 5, 5], 5)
     assert cluster.asked == []
     [only] = told
@@ -122,7 +122,7 @@ def test_the_wait_can_be_ended(cluster, why, code):
     cluster.on_look = lambda: stop.now(why, code)
     with (
         pytest.raises(BadInput) as refused,
-        room_awaited(ray, ResourcesConfig(), SMALL, Waiting(lambda: 5, lambda _: None, stop), "--address a:1"),
+        room_awaited(ray, ResourcesConfig(), SMALL, Waiting(lambda: 5, lambda _: None, stop), "a:1"),
     ):
         pytest.fail("went on")
     [wrong] = refused.value.faults
