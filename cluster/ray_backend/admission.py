@@ -112,7 +112,7 @@ class Admission:
             found.append(fault("packages-missing", at=seen.host, packages=list(seen.lacking)))
         usable, there, why = seen.gpus
         if usable < there:
-            values = {"usable": usable, "there": there, "why": why}
+            values: dict[str, Any] = {"usable": usable, "there": there, "why": why}
             if self._must_have_gpus:
                 found.append(fault("gpus-unusable", "resources.gpus_per_trial", at=seen.host, **values))
             elif not found:
