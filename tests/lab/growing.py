@@ -81,7 +81,7 @@ def start(
         f"--num-cpus={cpus}",
     )
     more = (f"--autoscaling-config={file}", "--object-store-memory=80000000", f"--temp-dir={host.scratch / 'ray'}")
-    done = host.run("ray", "start", *words, *more, environment=environment, timeout_s=240)
+    done = host.run("ray", "start", *words, *more, environment=environment, timeout_s=600)
     assert done.returncode == 0, done.stdout
     return address
 
