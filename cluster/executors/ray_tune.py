@@ -42,8 +42,7 @@ class RayTune:
             nodes = None
             if self.address:
                 tell = waiting.tell if waiting else lambda _: None
-                is_asked = resources.gpus_per_trial != "auto"
-                nodes = Admission(joined.nodes, checkpoints, packages, tell, must_have_gpus=is_asked)
+                nodes = Admission(joined.nodes, checkpoints, packages, tell, resources, joined.gpus_per_trial)
             yield JoinedCluster(joined, resources, nodes)
 
 
@@ -72,8 +71,7 @@ class JoinedCluster:
 
     def slots(self) -> int:
         """Return how many trials fit on the hosts that live now."""
-        without = self.nodes.unfit if self.nodes else ()
-        return count_slots(self.resources.cpus_per_trial, self.gpus_per_trial, without)
+        return self.nodes.slots() if self.nodes else count_slots(self.resources.cpus_per_trial, self.gpus_per_trial)
 
     def run(self, controller: "TrialController", series: Dataset, name: str) -> None:
         """Run the sweep with Tune."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from cluster.config import ResourcesConfig
 from cluster.ray_backend.nodes import differences, forget, lacking, look, usable_gpus
 from cluster.ray_backend.room import count_slots
 from lstm.messages.message import Say, note
@@ -62,12 +63,19 @@ class Admission:
     """The nodes of a cluster that a sweep may use, as far as they are known."""
 
     def __init__(
-        self, nodes: Sequence[str], checkpoints: str, packages: Sequence[str], tell: Say, *, must_have_gpus: bool
+        self,
+        nodes: Sequence[str],
+        checkpoints: str,
+        packages: Sequence[str],
+        tell: Say,
+        resources: ResourcesConfig,
+        gpus_per_trial: float,
     ) -> None:
-        """Start with the nodes that were checked; `must_have_gpus` if the spec asks for a number of GPUs."""
+        """Start with the nodes that were checked."""
         self._fit, self.unfit = dict.fromkeys(nodes), dict[str, str]()
         self._checkpoints, self._packages, self._tell = checkpoints, tuple(packages), tell
-        self._must_have_gpus = must_have_gpus
+        self._must_have_gpus = resources.gpus_per_trial != "auto"
+        self._trial = resources.cpus_per_trial, gpus_per_trial
         self._in_a_row = 0
         self._probe = f".probe-{uuid.uuid4().hex}"
 
@@ -119,9 +127,9 @@ class Admission:
                 self._tell(note("gpus-unused", at=seen.host, **values))
         return found
 
-    def slots(self, cpus_per_trial: int, gpus_per_trial: float) -> int:
+    def slots(self) -> int:
         """Return how many trials fit at once on the nodes that live now and were not left out."""
-        return count_slots(cpus_per_trial, gpus_per_trial, self.unfit)
+        return count_slots(*self._trial, self.unfit)
 
 
 def placing(resources: Mapping[str, float]) -> Callable[[Mapping[str, Any]], Any]:

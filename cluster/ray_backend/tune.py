@@ -61,16 +61,19 @@ def _growing(controller: TrialController, place: Place) -> Any:
     growth, nodes = place.growth, place.admission
     assert growth is not None
     assert nodes is not None
-    cpus = place.resources.cpus_per_trial
 
     def missing() -> int:
         if nodes.is_hopeless:
             return 0
-        live = sum(not each.ended for each in controller.live.values())
+        live = _live(controller)
         wanted = min(live + controller.queue.count, most_at_once(ray, place.resources, place.gpus_per_trial, growth))
-        return wanted - max(live, nodes.slots(cpus, place.gpus_per_trial))  # each live trial has or asks for its place
+        return wanted - max(live, nodes.slots())  # each live trial has or asks for its place
 
-    return kept_asking(Demand(ray, cpus, place.gpus_per_trial), missing)
+    return kept_asking(Demand(ray, place.resources.cpus_per_trial, place.gpus_per_trial), missing)
+
+
+def _live(controller: TrialController) -> int:
+    return sum(not each.ended for each in controller.live.values())
 
 
 def _run(controller: TrialController, series: Dataset, name: str, place: Place) -> None:
@@ -117,10 +120,19 @@ class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next order, None or FINISHED."""
+        if self._nodes is not None and self._nodes.is_hopeless and self._waits(self._nodes.slots()):
+            return None
         config = self._controller.suggest(trial_id)
         if isinstance(config, dict) and self._nodes is not None:
             return config | {"nodes": self._nodes.entry()}
         return Searcher.FINISHED if config == FINISHED else config
+
+    def _waits(self, slots: int) -> bool:
+        """Return whether a trial would wait for a node, which nobody asks for any more; end a sweep without nodes."""
+        stop = self._controller.stop
+        if not slots and not stop.reason:
+            stop.now("no node is left that can run trials, and those that joined last could not either", 1)
+        return not stop.reason and _live(self._controller) >= slots
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell the controller that a trial has ended or that its actor was lost."""

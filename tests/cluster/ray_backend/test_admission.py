@@ -9,6 +9,7 @@ import ray.util.scheduling_strategies
 from ray.tune import PlacementGroupFactory
 
 from cluster.config import ResourcesConfig
+from cluster.interrupts import Stop
 from cluster.protocol import FINISHED
 from cluster.ray_backend import actor as actors
 from cluster.ray_backend import admission as admissions
@@ -45,9 +46,9 @@ def admission(monkeypatch, tmp_path):
     strategy = ray.util.scheduling_strategies
     monkeypatch.setattr(strategy, "NodeAffinitySchedulingStrategy", lambda node, **_: cleaned.append(node))
 
-    def make(packages=(), *, must_have_gpus=False):
-        told = []
-        return Admission(["old"], str(tmp_path), packages, told.append, must_have_gpus=must_have_gpus), told, cleaned
+    def make(packages=(), *, gpus="auto"):
+        told, resources = [], ResourcesConfig(gpus_per_trial=gpus)
+        return Admission(["old"], str(tmp_path), packages, told.append, resources, 0.0), told, cleaned
 
     return make
 
@@ -106,7 +107,7 @@ def test_a_trial_may_be_placed_on_any_node_that_nothing_is_wrong_with(order):
 
 
 def test_gpus_that_can_not_be_used(on, admission):
-    made, told, _ = admission(must_have_gpus=True)
+    made, told, _ = admission(gpus=1)
     on("new", given=1, usable=0, why="a build for the CPU")
     assert "a build for the CPU" in made.judge(see(made.entry()))
     assert [each.code for each in told] == ["node-left-out"]
@@ -134,7 +135,7 @@ def test_room_on_nodes_that_are_left_out_does_not_count(admission, monkeypatch):
     made.unfit["bad"] = "why"
     rows = [{"Alive": True, "NodeID": id_, "Resources": {"CPU": 2.0}} for id_ in ("old", "bad")]
     monkeypatch.setattr(ray, "nodes", lambda: rows)
-    assert made.slots(1, 0.0) == 2
+    assert made.slots() == 2
 
 
 # --- the worker, and what the driver does with its word
@@ -246,3 +247,18 @@ def test_only_nodes_that_were_checked_count_as_such(monkeypatch, tmp_path):
     monkeypatch.setattr(nodes, "_check_nodes", check)
     grows = Growth((NodeType("small", 1, 0, 3),), 3)
     assert nodes.check(ray, "auto", ResourcesConfig(), str(tmp_path), (), grows).nodes == ("a",)
+
+
+@pytest.mark.parametrize(("live", "slots", "given"), [(1, 2, {"number": 0}), (2, 2, None), (0, 0, "FINISHED")])
+def test_where_new_nodes_are_of_no_use_no_trial_waits_for_one(live, slots, given):
+    stop = Stop()
+
+    def suggest(_):
+        return FINISHED if stop.reason else {"number": 0}
+
+    running = {str(n): SimpleNamespace(ended=False) for n in range(live)}
+    controller = SimpleNamespace(suggest=suggest, live=running, stop=stop)
+    hopeless = SimpleNamespace(is_hopeless=True, slots=lambda: slots, entry=lambda: "entry")
+    found = tune.StudySearcher(controller, hopeless).suggest("a")
+    assert found == (given and (tune.Searcher.FINISHED if given == "FINISHED" else given | {"nodes": "entry"}))
+    assert (stop.code, "no node is left" in stop.reason) == ((1, True) if not slots else (0, False))

@@ -182,7 +182,7 @@ def test_what_is_missing(cluster, monkeypatch, nodes, ended, waiting, resources,
     monkeypatch.setattr(tune, "kept_asking", lambda _, counts: asked.append(counts()))
     cluster.ids += nodes
     controller = SimpleNamespace(live=attempts(*ended), queue=SimpleNamespace(count=waiting))
-    admission = Admission(["a"], "", (), print, must_have_gpus=False)
+    admission = Admission(["a"], "", (), print, ResourcesConfig(), 0.0)
     tune._growing(controller, tune.Place(ResourcesConfig(**resources), 0.0, admission, SMALL))
     assert asked == [missing]
 
