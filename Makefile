@@ -21,7 +21,7 @@ UNIT = tests/lstm tests/cluster/space tests/cluster/test_config.py tests/cluster
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
-.PHONY: help sweep check test unit coverage faults pages clusters bench lint types imports docs pictures tests schema clean
+.PHONY: help sweep check test unit coverage faults pages clusters gpu gpu-full bench lint types imports docs pictures tests schema clean
 
 sweep: $(VENV)/installed  ## run experiments/co2.yaml, and show its trials
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
@@ -73,6 +73,13 @@ pages: $(VENV)/installed-dev  ## the pages in a real browser: minutes
 # What a test needs and this machine lacks is said where it skips.
 clusters: $(VENV)/installed-dev  ## real clusters, or what stands in for them: minutes to hours
 	$(BIN)/python -m pytest -m clusters --durations=0
+
+# What a GPU does: a page to send. Without one it runs as well, and says what it skipped.
+gpu: $(VENV)/installed  ## what a GPU shows: under ten minutes, build/gpu/gpu.md
+	$(BIN)/python tests/bench/gpu/run.py --out build/gpu
+
+gpu-full: $(VENV)/installed
+	$(BIN)/python tests/bench/gpu/run.py --out build/gpu --full
 
 # Us beside the stock recipe, NeuralForecast and bare PyTorch on the same work; needs the machine for itself.
 bench: $(VENV)/installed $(BENCH_VENV)/tried  ## us beside others on the same work

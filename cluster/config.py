@@ -360,12 +360,12 @@ class ResourcesConfig(Section):
     gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = Field(
         "auto",
         description="GPUs for each trial. A fraction puts several trials on one GPU, each limited to that share of its "
-        "memory. auto: one if the cluster has GPUs, else none.",
+        "memory. auto: one if the cluster has GPUs or its autoscaler may start some, else none.",
     )
     max_concurrent: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] = Field(
         "auto",
-        description="Trials that run at once. auto: as many as the cluster has room for. Lower it to leave room for "
-        "other work.",
+        description="Trials that run at once. auto: as many as the cluster has room for, or will have when its "
+        "autoscaler has started all nodes that it may. Lower it to leave room for other work.",
     )
 
 

@@ -267,9 +267,11 @@ class TrialController:
                 live.actor.kill()
 
     def _failed(self, live: Attempt, failure: Failure) -> None:
-        self.workers.lets_go(live.number, live.worker, alive=True)
+        self.workers.lets_go(live.number, live.worker, alive=failure.kind != "node")
         if failure.kind == "passing":
             self._lost(live, failure.text)
+        elif failure.kind == "node":
+            self._again(live, failure.text, 0.0)
         elif failure.kind == "storage":
             self._storage_fails(live, failure.text)
             self._again(live, failure.text, AGAIN_S)

@@ -11,9 +11,10 @@ from cluster.executors.executor import Executor, Workplace, limit
 from cluster.interrupts import Stop, deadline
 from cluster.opening import open_study
 from cluster.order import Memory, Order, Outcome
+from cluster.ray_backend.demand import Waiting
 from cluster.study.lease import Lease, driver, held_by
 from cluster.study.retry import Patience, Unreachable
-from cluster.study.stored import AWAY, trouble, unanswered
+from cluster.study.stored import AWAY, facts, read, trouble, unanswered
 from cluster.study.study import Study
 from cluster.trials import beside
 from lstm import ownership
@@ -66,7 +67,8 @@ def run(
     if held := driver(order.study_url, order.name):
         raise held_by(order.name, held)
     packages = sorted({name for each in order.code for name in imports(each)})
-    place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages)
+    waiting = Waiting(partial(_left, order), partial(_told, record, install), stop)
+    place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages, waiting)
     with (
         _to_be_left(place) as (workplace, leave),
         Lease(order.study_url, order.name, lost=lambda why: stop.now(why.text, 1), stop=asked) as lease,
@@ -78,6 +80,20 @@ def run(
         outcome = _run_opened(order, study, series, workplace, record, memory, stop, patience, leave, mend)
         conclude(outcome)
         return outcome
+
+
+def _told(record: Record, install: Callable[[], None] | None, message: Message) -> None:
+    """Tell what a place waits for. Ray has put its own handler on SIGTERM before there is anything to tell."""
+    if install:
+        install()
+    record(Notice(message))
+
+
+def _left(order: Order) -> int:
+    """Return how many trials are to be run, as far as that is known before the study is held; at least 1."""
+    before = read(order.study_url, order.name) if facts(order.study_url, order.name) else None
+    more = len(order.retries) + len(order.extensions)
+    return max(1, order.n_trials - (before.done if before else 0) + more)
 
 
 def _lost(stop: Stop, record: Record, why: Message) -> int:

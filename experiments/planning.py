@@ -297,7 +297,7 @@ def _too_many(plan: Plan) -> list[Note]:
 
 def _slots(plan: Plan) -> int:
     """Return how many trials fit on this machine at once, counted as `run` does for each machine; 0 if none fits."""
-    from cluster.ray_backend.nodes import fit
+    from cluster.ray_backend.room import fit
     from lstm.device import cpu_count, gpu_count
 
     resources, gpus = plan.order.resources, gpu_count()

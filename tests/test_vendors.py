@@ -67,6 +67,7 @@ MODULES = {
     "ray.tune",
     "ray.tune.schedulers",
     "ray.tune.search",
+    "ray.util",
     "ray.util.scheduling_strategies",
     "rich.cells",
     "rich.console",

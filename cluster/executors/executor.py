@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from cluster.config import ResourcesConfig
+from cluster.ray_backend.demand import Waiting
 from lstm.data.dataset import Dataset
 from lstm.messages.message import Message
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from cluster.controller import TrialController
 
 SLOTS_S = 10.0  # the count of a place's slots is at most this old
+GROWING_S = 1.0  # that of a place that grows
 
 
 class Workplace(Protocol):
@@ -26,6 +28,11 @@ class Workplace(Protocol):
     @property
     def gpus_per_trial(self) -> float:
         """GPUs that each trial gets."""
+        ...
+
+    @property
+    def grows(self) -> bool:
+        """Whether there may be more room later, as more is asked for."""
         ...
 
     def slots(self) -> int:
@@ -51,7 +58,12 @@ class Executor(Protocol):
     """A way to run trials."""
 
     def ready(
-        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[Message], int], packages: Sequence[str] = ()
+        self,
+        resources: ResourcesConfig,
+        checkpoints: str,
+        lost: Callable[[Message], int],
+        packages: Sequence[str] = (),
+        waiting: Waiting | None = None,
     ) -> AbstractContextManager[Workplace]:
         """Prepare a place for trials; it is ready as long as the context lasts.
 
@@ -60,24 +72,30 @@ class Executor(Protocol):
             checkpoints: Address that each trial must be able to write to.
             lost: Called once, from a thread, with the reason if the place is gone; it returns the exit code.
             packages: Packages that must be installed wherever a trial runs, in addition to ours.
+            waiting: Who may wait for a place that has no room yet, and is told so; None if nobody does.
 
         Raises:
-            BadInput: no trial could run there.
+            BadInput: no trial could run there, or the wait was ended.
         """
         ...
 
 
 def limit(resources: ResourcesConfig, workplace: Workplace) -> Callable[[], int]:
-    """Return a function for the limit of live trials: one a slot and a few that wait, so that no slot is idle."""
+    """Return a function for the limit of live trials: one a slot and a few that wait, so that no slot is idle.
+
+    In a place that grows no more trials are suggested than that, whatever `max_concurrent` asks for: a suggestion that
+    waits for a node learns nothing from the trials that end meanwhile.
+    """
     fixed = resources.max_concurrent
-    if fixed != "auto":
+    if fixed != "auto" and not workplace.grows:
         return lambda: fixed
     known = [time.monotonic(), workplace.slots()]
 
     def now() -> int:
-        if time.monotonic() - known[0] > SLOTS_S:
+        if time.monotonic() - known[0] > (GROWING_S if workplace.grows else SLOTS_S):
             known[:] = [time.monotonic(), workplace.slots()]
         slots = int(known[1])
-        return slots + max(1, slots // 8)
+        waiting = slots + max(1, slots // 8)
+        return waiting if fixed == "auto" else min(waiting, fixed)
 
     return now

@@ -15,7 +15,9 @@ from cluster.config import ResourcesConfig
 from cluster.goodput import Clock
 from cluster.interrupts import Interrupted
 from cluster.protocol import FINISHED, Handle
-from cluster.ray_backend.nodes import check_here, fit
+from cluster.ray_backend.demand import Waiting
+from cluster.ray_backend.nodes import check_here
+from cluster.ray_backend.room import fit
 from cluster.worker import TrialWorker
 from lstm import device
 from lstm.data.dataset import Dataset
@@ -35,7 +37,12 @@ class InProcess:
 
     @contextmanager
     def ready(
-        self, resources: ResourcesConfig, checkpoints: str, lost: Callable[[Message], int], packages: Sequence[str] = ()
+        self,
+        resources: ResourcesConfig,
+        checkpoints: str,
+        lost: Callable[[Message], int],
+        packages: Sequence[str] = (),
+        waiting: Waiting | None = None,
     ) -> Iterator["Here"]:
         """Check that this machine has what a trial needs; see `Executor`."""
         gpus = _gpus(resources)
@@ -51,6 +58,7 @@ class Here:
 
     gpus_per_trial: float
     warnings: tuple[Message, ...] = ()
+    grows: bool = False
 
     def slots(self) -> int:
         """Return 1: one trial runs at a time."""

@@ -11,6 +11,7 @@ from ray import tune
 
 from cluster.goodput import Clock, process_age_s
 from cluster.protocol import Handle
+from cluster.ray_backend.admission import Seen, see
 from cluster.worker import TrialWorker
 from lstm.data.dataset import Dataset
 
@@ -44,11 +45,22 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         """Start the actor's first trial; the series is in the object store, once for all trials of a host."""
         assert series is not None
         self._worker = TrialWorker(series, self._clock, name=_name, handle=_handle, passing=(ray.exceptions.RayError,))
-        self._worker.begin(config)
+        self._order: dict[str, Any] | None = config
+        self._seen: Seen | None = see(config.get("nodes"))
+        if self._seen is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._order is not None:
+            order, self._order = self._order, None
+            self._worker.begin(order)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial in the same process."""
-        self._worker.take(new_config)
+        if self._order is not None:  # the first one ended before it began
+            self._order = new_config
+        else:
+            self._worker.take(new_config)
         return True
 
     def wind_up(self) -> None:
@@ -56,7 +68,11 @@ class TrialActor(tune.Trainable):  # type: ignore[misc] # Ray ships no types
         self._worker.wind_up()
 
     def step(self) -> dict[str, Any]:
-        """Report the start, then one epoch at a time."""
+        """Report the start, then one epoch at a time. On a node that nobody has checked report that node before."""
+        if self._seen is not None:
+            seen, self._seen = self._seen, None
+            return {"node": seen, "epochs": (), "done": False}
+        self._begin()
         return self._worker.step()
 
     def cleanup(self) -> None:

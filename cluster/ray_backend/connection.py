@@ -17,8 +17,10 @@ import cluster
 import lstm
 from cluster.config import ResourcesConfig
 from cluster.ray_backend import head, private_patches, scratch
+from cluster.ray_backend.demand import Waiting, room_awaited
 from cluster.ray_backend.head_watch import FAR, NEAR, Watch, leave
 from cluster.ray_backend.nodes import Joined, check
+from cluster.ray_backend.room import growth
 from lstm import device
 from lstm.messages.message import Message
 from lstm.records.errors import BadInput, Fault, fault, refused
@@ -34,19 +36,23 @@ def join(
     packages: Sequence[str] = (),
     *,
     ours: bool = True,
+    waiting: Waiting | None = None,
 ) -> Iterator[Joined]:
     """Connect to the cluster at an address, or start a local Ray that ends with this context.
 
     `head_lost` is called once, from a thread, if the cluster's head is gone: see `Watch`. `meanwhile` is called from a
     thread while Ray's processes start, which takes seconds. `packages` must be installed on every node. `ours` says
     that the command line made this process: its streams go to the sweep's log, and it ends if the head is gone.
+    `waiting` lets it wait for a first node where the cluster can grow; without it such a cluster must have room now.
 
     Raises:
         BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
             checkpoints, no node has what a trial needs, or Ray is already in use in this process.
     """
     with reached(address, head_lost, meanwhile, ours=ours) as (ray, said):
-        joined = check(ray, address, resources, checkpoints, packages)
+        grows = growth(ray) if address else None
+        with room_awaited(ray, resources, grows, waiting, address) if grows and waiting else nullcontext():
+            joined = check(ray, address, resources, checkpoints, packages, grows)
         yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
 
 

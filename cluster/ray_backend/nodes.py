@@ -13,6 +13,7 @@ from typing import Any
 
 from cluster.config import ResourcesConfig
 from cluster.protocol import what_ray_said
+from cluster.ray_backend.room import Growth, count_slots
 from lstm import device
 from lstm.messages.message import Message, Note, note
 from lstm.records.errors import BadInput, Fault, NoWorker, fault, refused
@@ -31,28 +32,37 @@ class Joined:
     slots: int  # trials that fit at once
     gpus_per_trial: float
     warnings: tuple[Message, ...]
+    nodes: tuple[str, ...] = ()  # the ids of the nodes that were checked
+    growth: Growth | None = None  # what the cluster may become; None if it has no autoscaler
 
 
 def check(
-    ray: Any, address: str | None, resources: ResourcesConfig, checkpoints: str, packages: Sequence[str] = ()
+    ray: Any,
+    address: str | None,
+    resources: ResourcesConfig,
+    checkpoints: str,
+    packages: Sequence[str] = (),
+    growth: Growth | None = None,
 ) -> Joined:
     """Check every node of the cluster: room for a trial, our packages, the checkpoints' folder.
 
-    `packages` are the packages that the user's own code imports; each node must have them.
+    `packages` are the packages that the user's own code imports; each node must have them. Of a cluster that can grow,
+    a node that does not answer in time is left to the check of later nodes, if another one answers.
 
     Raises:
         BadInput: a node can't run trials; a fault for each reason.
     """
-    nodes, gpus, slots = _room(ray, resources)
+    nodes, gpus, slots = _room(ray, resources, growth)
+    checked, silent = {str(node.get("NodeID")) for node in nodes}, set[str]()
     if address:
-        _check_nodes(ray, nodes, checkpoints)
-        _check_packages(ray, nodes, packages)
-        nodes, gpus, slots = _room(ray, resources)  # a host may have been found dead
+        _check_nodes(ray, nodes, checkpoints, silent if growth else None)
+        _check_packages(ray, [node for node in nodes if node.get("NodeID") not in silent], packages)
+        nodes, gpus, slots = _room(ray, resources, growth)  # a host may have been found dead
     else:
         check_here(checkpoints)
     notes = _check_gpus(ray, nodes, resources, local=not address) if gpus else []
     if notes and notes[-1].code == "no-gpu-usable":
-        nodes, gpus, slots = _room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}))
+        nodes, gpus, slots = _room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}), growth)
     open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
     return Joined(
         address=address or "local",
@@ -62,30 +72,51 @@ def check(
         slots=slots,
         gpus_per_trial=gpus,
         warnings=(*((note("cluster-without-token"),) if open_door else ()), *notes),
+        nodes=tuple(id_ for id_ in (str(node.get("NodeID")) for node in nodes) if id_ in checked - silent),
+        growth=growth,
     )
 
 
-def _room(ray: Any, resources: ResourcesConfig) -> tuple[list[dict[str, Any]], float, int]:
+def _room(
+    ray: Any, resources: ResourcesConfig, growth: Growth | None = None
+) -> tuple[list[dict[str, Any]], float, int]:
     """Return the living nodes, the GPUs for a trial, and how many trials fit at once.
 
     Raises:
         BadInput: not even one trial fits.
     """
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    asked = resources.gpus_per_trial
-    gpus = (1.0 if _total(nodes, "GPU") >= 1 else 0.0) if asked == "auto" else float(asked)
+    nodes, gpus = living(ray), gpus_for(ray, resources, growth)
     slots = count_slots(resources.cpus_per_trial, gpus)
     if slots == 0:
-        raise refused(
-            "trial-fits-no-node",
-            "resources",
-            cpus=resources.cpus_per_trial,
-            gpus=gpus,
-            nodes=len(nodes),
-            cluster_cpus=_total(nodes, "CPU"),
-            cluster_gpus=_total(nodes, "GPU"),
-        )
+        raise no_room(nodes, resources, gpus, growth)
     return nodes, gpus, slots
+
+
+def living(ray: Any) -> list[dict[str, Any]]:
+    """Return the nodes that live, as Ray describes them."""
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def gpus_for(ray: Any, resources: ResourcesConfig, growth: Growth | None) -> float:
+    """Return the GPUs for a trial: what the spec says, or by what there is and what the autoscaler may start."""
+    asked = resources.gpus_per_trial
+    if asked != "auto":
+        return float(asked)
+    return 1.0 if _total(living(ray), "GPU") >= 1 or (growth is not None and growth.has_gpus) else 0.0
+
+
+def no_room(nodes: list[dict[str, Any]], resources: ResourcesConfig, gpus: float, growth: Growth | None) -> BadInput:
+    """Return the refusal of a trial that fits on no node, and on none that the autoscaler may start."""
+    there = {
+        "cpus": resources.cpus_per_trial,
+        "gpus": gpus,
+        "nodes": len(nodes),
+        "cluster_cpus": _total(nodes, "CPU"),
+        "cluster_gpus": _total(nodes, "GPU"),
+    }
+    if growth is None:
+        return refused("trial-fits-no-node", "resources", **there)
+    return refused("trial-fits-no-node-type", "resources", **there, types=[str(each) for each in growth.types])
 
 
 def _host(node: dict[str, Any]) -> str:
@@ -94,23 +125,6 @@ def _host(node: dict[str, Any]) -> str:
 
 def _total(nodes: list[dict[str, Any]], kind: str) -> float:
     return sum(float(node["Resources"].get(kind, 0.0)) for node in nodes)
-
-
-def count_slots(cpus_per_trial: int, gpus_per_trial: float) -> int:
-    """Return how many trials fit at once on the nodes that live now; the cluster may grow and shrink."""
-    import ray
-
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return sum(fit(node.get("CPU", 0.0), node.get("GPU", 0.0), cpus_per_trial, gpus_per_trial) for node in resources)
-
-
-def fit(cpus: float, gpus: float, cpus_per_trial: int, gpus_per_trial: float) -> int:
-    """Return how many trials fit at once on a machine; a fraction of a GPU never spans two GPUs."""
-    by_cpu = int(cpus // cpus_per_trial)
-    if not gpus_per_trial:
-        return by_cpu
-    by_gpu = gpus // gpus_per_trial if gpus_per_trial >= 1 else int(gpus) * int(1 / gpus_per_trial + 1e-9)
-    return min(by_cpu, int(by_gpu))
 
 
 def check_here(checkpoints: str) -> None:
@@ -124,7 +138,7 @@ def check_here(checkpoints: str) -> None:
         if trouble := _trouble(checkpoints, f"{probe}-here"):
             raise refused("checkpoints-unwritable", at=platform.node(), folder=checkpoints, why=trouble)
     finally:
-        _forget(checkpoints, probe)
+        forget(checkpoints, probe)
 
 
 def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfig, *, local: bool) -> list[Note]:
@@ -136,7 +150,7 @@ def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfi
     owners = [node for node in nodes if node["Resources"].get("GPU", 0.0) >= 1]
     usable, faults = 0, list[Fault]()
     for node, (count, why) in zip(
-        owners, [_gpus() for _ in owners] if local else _ask_for_gpus(ray, owners), strict=True
+        owners, [usable_gpus() for _ in owners] if local else _ask_for_gpus(ray, owners), strict=True
     ):
         there = int(node["Resources"]["GPU"])
         usable += count
@@ -150,10 +164,10 @@ def _check_gpus(ray: Any, nodes: list[dict[str, Any]], resources: ResourcesConfi
 
 
 def _ask_for_gpus(ray: Any, nodes: list[dict[str, Any]]) -> list[tuple[int, str]]:
-    """Return each node's answer to `_gpus`. A node that does not answer has died, or its trials will show its fault."""
+    """Return each node's usable GPUs. A node that does not answer has died, or its trials will show its fault."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    task = ray.remote(num_cpus=0)(_gpus)
+    task = ray.remote(num_cpus=0)(usable_gpus)
     pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
     asked = [task.options(scheduling_strategy=each).remote() for each in pinned]
     end, answers = time.monotonic() + ANSWER_S, []
@@ -165,12 +179,13 @@ def _ask_for_gpus(ray: Any, nodes: list[dict[str, Any]]) -> list[tuple[int, str]
     return answers
 
 
-def _gpus() -> tuple[int, str]:
+def usable_gpus() -> tuple[int, str]:
     """On a node: return the number of GPUs that PyTorch can use, and why there are none."""
     return device.gpu_count(), device.why_no_gpu()
 
 
-def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> None:
+def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str, silent: set[str] | None = None) -> None:
+    """Check versions, folder and workers; `silent`, if given, takes the nodes that do not answer in time."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     probe = f".probe-{uuid.uuid4().hex}"
@@ -183,20 +198,29 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str) -> Non
         return answers
 
     end = time.monotonic() + ANSWER_S
-    answers = ask(_look)
+    answers = ask(look)
     try:
-        faults = [
-            f
+        found = [
+            (node["NodeID"], f)
             for node, answer in zip(nodes, answers, strict=True)
             for f in _faults(ray, node, answer, end, checkpoints, probe)
         ]
     finally:
-        _forget(checkpoints, probe)
-    if faults:
-        answers = ask(_forget)  # what a node wrote to its own disk
+        forget(checkpoints, probe)
+    if faults := _told(found, silent, len(nodes)):
+        answers = ask(forget)  # what a node wrote to its own disk
         ray.wait(answers, num_returns=len(answers), timeout=10)
         raise BadInput(*faults)
-    _check_actors(ray, end)
+    _check_actors(ray, end, silent)
+
+
+def _told(found: list[tuple[str, Fault]], silent: set[str] | None, count: int) -> list[Fault]:
+    """Return the faults of nodes; where `silent` may take those that did not answer in time, it does so."""
+    late = {node for node, each in found if each.code in ("node-silent", "no-worker-in-time")}
+    if silent is None or len(late) == count:
+        return [each for _, each in found]
+    silent |= late
+    return [each for node, each in found if node not in late]
 
 
 def _check_packages(ray: Any, nodes: list[dict[str, Any]], packages: Sequence[str]) -> None:
@@ -210,19 +234,19 @@ def _check_packages(ray: Any, nodes: list[dict[str, Any]], packages: Sequence[st
     if not packages:
         return
     pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
-    task = ray.remote(num_cpus=0)(_lacking)
+    task = ray.remote(num_cpus=0)(lacking)
     answers = [task.options(scheduling_strategy=where).remote(list(packages)) for where in pinned]
     ray.wait(answers, num_returns=len(answers), timeout=ANSWER_S)
     faults = []
     for node, answer in zip(nodes, answers, strict=True):
         with suppress(ray.exceptions.RayError):
-            if lacking := ray.get(answer, timeout=0.0):
-                faults.append(fault("packages-missing", at=_host(node), packages=lacking))
+            if missing := ray.get(answer, timeout=0.0):
+                faults.append(fault("packages-missing", at=_host(node), packages=missing))
     if faults:
         raise BadInput(*faults)
 
 
-def _lacking(packages: Sequence[str]) -> list[str]:
+def lacking(packages: Sequence[str]) -> list[str]:
     """On a node: return the packages that it lacks."""
     return [name for name in packages if importlib.util.find_spec(name) is None]
 
@@ -235,8 +259,8 @@ class _Actor:
         return True
 
 
-def _check_actors(ray: Any, end: float) -> None:
-    """Check that a worker starts on each node that has room for trials.
+def _check_actors(ray: Any, end: float, silent: set[str] | None = None) -> None:
+    """Check that a worker starts on each node that has room for trials; `silent` as in `_check_nodes`.
 
     Raises:
         NoWorker: it starts on no node.
@@ -246,11 +270,13 @@ def _check_actors(ray: Any, end: float) -> None:
 
     made = ray.remote(num_cpus=0)(_Actor)
     nodes = [node for node in ray.nodes() if node["Alive"] and node.get("Resources", {}).get("CPU")]
+    nodes = [node for node in nodes if node["NodeID"] not in (silent or ())]
     pinned = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
     actors = [made.options(scheduling_strategy=where).remote() for where in pinned]
     answers = [actor.lives.remote() for actor in actors]
-    faults = [f for node, answer in zip(nodes, answers, strict=True) for f in _lifeless(ray, node, answer, end)]
-    if not faults:
+    pairs = zip(nodes, answers, strict=True)
+    found = [(node["NodeID"], f) for node, answer in pairs for f in _lifeless(ray, node, answer, end)]
+    if not (faults := _told(found, silent, len(nodes))):
         return
     refusal = NoWorker if len(faults) == len(nodes) else BadInput
     if os.environ.get("RAY_AUTH_MODE") == "token":
@@ -271,7 +297,7 @@ def _lifeless(ray: Any, node: dict[str, Any], answer: Any, end: float) -> Iterat
 
 
 def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints: str, probe: str) -> Iterator[Fault]:
-    """Yield what keeps a node from running trials, by its answer to `_look`; nothing for a node that has died."""
+    """Yield what keeps a node from running trials, by its answer to `look`; nothing for a node that has died."""
     host = _host(node)
     try:
         versions, trouble = ray.get(answer, timeout=max(0.0, end - time.monotonic()))
@@ -283,17 +309,21 @@ def _faults(ray: Any, node: dict[str, Any], answer: Any, end: float, checkpoints
         else:
             yield fault("node-fails", at=host, why=(str(error).splitlines() or [""])[-1][:200])
         return
-    here = _versions()
-    for what, theirs, ours in zip(("Python", "torch"), versions, here, strict=True):
+    yield from differences(host, versions, trouble, checkpoints, f"{probe}-{node['NodeID']}")
+
+
+def differences(host: str, versions: tuple[str, str], trouble: str, checkpoints: str, probe: str) -> Iterator[Fault]:
+    """Yield what keeps a node from running trials, by what `look` returned there; `probe` is the file's name."""
+    for what, theirs, ours in zip(("Python", "torch"), versions, _versions(), strict=True):
         if theirs != ours:
             yield fault("versions-differ", at=host, what=what, theirs=theirs, ours=ours)
     if trouble:
         yield fault("checkpoints-unwritable", at=host, folder=checkpoints, why=trouble)
-    elif "://" not in checkpoints and not (Path(checkpoints) / f"{probe}-{node['NodeID']}").exists():
+    elif "://" not in checkpoints and not (Path(checkpoints) / probe).exists():
         yield fault("folder-not-shared", at=host, folder=checkpoints)
 
 
-def _look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
+def look(checkpoints: str, probe: str) -> tuple[tuple[str, str], str]:
     """On a node: return its versions, and what keeps it from writing checkpoints ("" if nothing does)."""
     import ray
 
@@ -311,8 +341,8 @@ def _trouble(checkpoints: str, name: str) -> str:
     return ""
 
 
-def _forget(checkpoints: str, probe: str) -> None:
-    """Remove what `_look` left in a folder, as far as it is visible from here, and what killed drivers left there.
+def forget(checkpoints: str, probe: str) -> None:
+    """Remove what `look` left in a folder, as far as it is visible from here, and what killed drivers left there.
 
     A file's age is measured against a file that was just written, with the same clock, whichever that is.
     """

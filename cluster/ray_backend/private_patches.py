@@ -1,15 +1,17 @@
-"""All uses of Ray's private parts: a faster start and end, questions to a cluster's head, Ray's variables.
+"""All uses of Ray's private parts: a faster start and end, questions to a cluster's head, its node types, variables.
 
 A use is left out with a version of Ray that it was not tried with, or if `SWEEP_WITHOUT_PATCHES` names ray; its
 `Patch` says what Ray then does. The variables are set with every version: Ray ignores a variable it does not know.
 """
 
 import gc
+import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from lstm.patches import SWITCH, Patch
@@ -21,6 +23,8 @@ END = Patch("ray", "end_monitor", TRIED, "a local Ray takes a second longer to e
 HEAD = Patch("ray", "question", TRIED, "if a cluster does not answer, only Ray reports it, after its own timeout")
 ADDRESS = Patch("ray", "found_address", TRIED, "if --address auto finds no cluster, only Ray reports it")
 KEYS = Patch("ray", "withheld_keys", TRIED, "Ray's logs, which everyone may read, have the keys of the object store")
+TYPES = Patch("ray", "node_types", TRIED, "a cluster that can grow is taken for one that can't")
+IDLE = Patch("ray", "let_idle_go", TRIED, "a node may stay, idle, until the last trial has ended")
 
 SEEN = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # a task that reserves no GPU may look at the GPUs
 # Read by Ray and Tune when they are imported or started.
@@ -234,6 +238,93 @@ def found_address() -> tuple[str, str]:
             file = utils.get_ray_address_file(None)
             return found, f"{file} names" if found == utils.read_ray_address(None) else "this host runs"
     return "", ""
+
+
+def node_types(ray: Any, on_head: Callable[[Callable[..., Any], str], Any]) -> dict[str, Any] | None:
+    """Return what a cluster's autoscaler may start, as `declared_here` does; None if the cluster can't grow.
+
+    Ray's head knows the types only where a provider reports them. Else they are where the autoscaler itself reads them:
+    in a file on the head's host, or in Kubernetes. `on_head` calls a function there with the head's address.
+    """
+    if not TYPES.fits(ray.__version__):
+        return None
+    from ray._private.state import state
+    from ray._private.worker import global_worker
+
+    if reported := state.get_cluster_config():
+        groups = {each.name: (dict(each.resources), each.max_count) for each in reported.node_group_configs}
+        return {"types": {name: row for name, row in groups.items() if row[1]}, "most": None}
+    said = global_worker.gcs_client.internal_kv_get(b"__autoscaling_status", None, timeout=10)
+    report = (json.loads(said).get("autoscaler_report") or {}) if said else {}
+    if (kinds := report.get("active_nodes")) and all(kind.startswith("node_") for kind in kinds):
+        return None  # Ray's monitor, which only looks: each node is a type of its own
+    found: dict[str, Any] | None = on_head(declared_here, ray.get_runtime_context().gcs_address)
+    return found
+
+
+def declared_here(head: str) -> dict[str, Any] | None:
+    """On the host of a cluster's head: return the autoscaler's own configuration; None if there is none.
+
+    `types` has for each type its resources, and how many nodes of it there may be; a negative number is no bound.
+    `most` is how many there may be of all types together. If it can't be read, `why` says so.
+    """
+    from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig, FileConfigReader
+
+    try:
+        if file := _autoscalers_file(head):
+            config = FileConfigReader(file).get_cached_autoscaling_config()
+        elif "KUBERNETES_SERVICE_HOST" in os.environ and (name := os.environ.get("RAY_CLUSTER_NAME")):
+            if (made := _kuberay(name)) is None:
+                return None
+            config = AutoscalingConfig(made, skip_content_hash=True)
+        else:
+            return None
+        types = config.get_config("available_node_types")
+        rows = {name: (dict(row.get("resources") or {}), int(row.get("max_workers", 0))) for name, row in types.items()}
+        rows.pop(config.get_head_node_type(), None)
+        return {"types": rows, "most": config.get_max_num_worker_nodes()}
+    except Exception as error:  # a file that nobody may read, a server that refuses, another provider's own rules
+        first = (str(error).splitlines() or [""])[0][:300]
+        return {"types": {}, "most": None, "why": f"{type(error).__name__}: {first}"}
+
+
+def _autoscalers_file(head: str) -> str:
+    """Return the file that the autoscaler of the head at an address was started with; "" if there is none."""
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = each.read_bytes().decode(errors="replace").split("\0")
+            options = dict(word.split("=", 1) for word in words if word.startswith("--") and "=" in word)
+            same = options.get("--gcs-address", "").rpartition(":")[2] == head.rpartition(":")[2]
+            if same and any(word.endswith("monitor.py") for word in words) and options.get("--autoscaling-config"):
+                return options["--autoscaling-config"]
+    return ""
+
+
+def _kuberay(name: str) -> dict[str, Any] | None:
+    """Return the autoscaler's configuration as it makes it of a RayCluster; None if that has no autoscaler."""
+    from ray.autoscaler._private.kuberay import autoscaling_config, node_provider
+
+    folder = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    space = os.environ.get("RAY_CLUSTER_NAMESPACE") or (folder / "namespace").read_text().strip()
+    found = node_provider.KubernetesHttpApiClient(namespace=space).get(f"rayclusters/{name}")
+    if not found["spec"].get("enableInTreeAutoscaling"):
+        return None
+    made: dict[str, Any] = autoscaling_config._derive_autoscaling_config_from_ray_cr(found)
+    return made
+
+
+def let_idle_go(tune_controller: Any, *, go: bool) -> None:
+    """Let Tune end each worker that has no trial, or let it keep one for a trial that may come.
+
+    Tune ends the last such worker only when it knows that no trial will come: a trial that is lost may. Until then the
+    worker would hold its node.
+    """
+    import ray
+
+    if IDLE.fits(ray.__version__):
+        with suppress(AttributeError):
+            inner = vars(tune_controller).get("_tune_controller", tune_controller)  # a scheduler is given a wrapper
+            inner._actor_cache._may_keep_one = not go
 
 
 @contextmanager

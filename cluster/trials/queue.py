@@ -51,6 +51,11 @@ class TrialQueue:
         """True if anything waits to be run."""
         return bool(self.ready) or self._due > 0
 
+    @property
+    def count(self) -> int:
+        """How many trials wait to be run."""
+        return len(self.ready) + max(0, self._due)
+
     def again(self, number: int, pause_s: float) -> None:
         """Try a trial again after a pause, in seconds."""
         self.ready.append((time.monotonic() + pause_s, number))

@@ -284,6 +284,7 @@ def _unfit(trial: Trial) -> Iterator[Fault]:
 def workplace(ready: Ready, say: Say, stop: "Stop") -> Iterator["Workplace"]:
     """Prepare the place where the seeds are trained: this process, or what the refit's executor offers."""
     from cluster.executors.in_process import here
+    from cluster.ray_backend.demand import Waiting
 
     order = ready.plan.order
 
@@ -296,7 +297,8 @@ def workplace(ready: Ready, say: Say, stop: "Stop") -> Iterator["Workplace"]:
         yield here(order.resources)
         return
     packages = sorted({name for each in order.code for name in imports(each)})
-    with ready.executor.ready(order.resources, str(order.storage.checkpoints), lost, packages) as place:
+    waiting = Waiting(lambda: len(ready.seeds), say, stop)
+    with ready.executor.ready(order.resources, str(order.storage.checkpoints), lost, packages, waiting) as place:
         ready.started.set()
         for each in place.warnings:
             say(each)

@@ -119,6 +119,25 @@ ENTRIES: dict[str, Entry] = {
         f"{_ASK_LESS}, or add a larger node to the cluster",
         {"cpus": 16, "gpus": 0.0, "nodes": 2, "cluster_cpus": 16.0, "cluster_gpus": 0.0},
     ),
+    "trial-fits-no-node-type": Entry(
+        "a trial asks for {cpus} CPUs and {gpus:g} GPUs, and neither a node of the cluster has as many (its {nodes} "
+        "nodes have {cluster_cpus:g} CPUs and {cluster_gpus:g} GPUs together) nor a node that its autoscaler may start "
+        "({types})",
+        f"{_ASK_LESS}, or give the autoscaler a larger type of nodes",
+        {
+            "cpus": 16,
+            "gpus": 0.0,
+            "nodes": 1,
+            "cluster_cpus": 0.0,
+            "cluster_gpus": 0.0,
+            "types": ["small with 4 CPUs", "large with 8 CPUs and 2 GPUs"],
+        },
+    ),
+    "wait-for-node-ended": Entry(
+        "the wait for a node with room for a trial has ended: {why}",
+        "run the same command again, nothing was started",
+        {"why": "interrupted"},
+    ),
     "gpus-unusable": Entry(
         "PyTorch can use {usable} of {there} GPUs{why:?: *}",
         "mend that, start Ray there with --num-gpus=0, or set resources.gpus_per_trial to 0 or auto",
@@ -175,6 +194,19 @@ SWEEP: dict[str, Entry] = {
     # --- where trials run
     "cluster-without-token": Entry(
         "the cluster may not ask for a token, and whoever reaches the ports of the cluster can run code there", _TOKEN
+    ),
+    "node-awaited": Entry(
+        "no node has room for a trial yet ({cpus} CPUs and {gpus:g} GPUs), so the autoscaler is asked for {places} "
+        "such places, on nodes of these types: {types:?*}{why:?unknown (*)}",
+        "interrupt the command if you do not want to wait",
+        {"cpus": 1, "gpus": 0.0, "places": 12, "types": ["small with 4 CPUs"], "why": ""},
+    ),
+    "node-left-out": Entry(
+        "the node has joined and no trial runs there: {why}. To mend that: {mend}",
+        example={"why": "has torch 2.9.1, this driver has 2.13.0", "mend": "install the same version everywhere"},
+    ),
+    "no-more-nodes-asked": Entry(
+        "no more nodes are asked for: the last {count} that joined can't run trials", example={"count": 3}
     ),
     "gpus-unused": Entry(
         "PyTorch can use {usable} of {there} GPUs{why:?: *}",

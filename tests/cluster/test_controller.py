@@ -408,6 +408,19 @@ def test_a_trial_that_is_lost_again_and_again_fails(tune, patient, how):
     assert t.ask() == (None, FINISHED)
 
 
+def test_a_trial_on_a_node_that_will_not_do_begins_elsewhere_at_once_and_is_not_lost(tune, patient):
+    t = tune(n_trials=1)
+    for _ in range(2 * LOSSES):
+        trial_id, _ = t.ask()
+        assert t.result(trial_id, failure=Failure("node", "host7: has torch 1.0")) is True
+        t.die(trial_id, "the driver killed it")
+    assert {event.reason for event in t.told(TrialLost)} == {"host7: has torch 1.0"}
+    trial_id, _ = t.start()
+    t.last(trial_id, [epoch(1, 1.0, "max_epochs")])
+    assert t.states() == ["COMPLETE"]
+    assert t.controller.rest() == {}, "no worker's time is lost"
+
+
 FEW = {"model.hidden_size": {"type": "int", "low": 1, "high": 3}}
 
 

@@ -32,7 +32,7 @@ class SideBySide:
     `breaks` is raised by each step of a training, as by a user's own code.
     """
 
-    gpus_per_trial, warnings = 0.0, ()
+    gpus_per_trial, warnings, grows = 0.0, (), False
 
     def __init__(self, *, dies=False, breaks=None):
         self.dies, self.breaks, self.most = dies, breaks, 0

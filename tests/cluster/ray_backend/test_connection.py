@@ -248,7 +248,7 @@ class FakeRay:
 
     def remote(self, **_):
         return lambda task: SimpleNamespace(
-            options=lambda **__: SimpleNamespace(remote=self.look if task is node_checks._look else self.forget)
+            options=lambda **__: SimpleNamespace(remote=self.look if task is node_checks.look else self.forget)
         )
 
     def look(self, checkpoints, probe):
@@ -380,8 +380,8 @@ def test_a_node_that_has_died_is_no_fault_though_it_counted_as_alive(tmp_path):
 def test_a_probe_is_removed_where_it_is_seen(tmp_path):
     for name in (".probe-1-a", ".probe-1-b", ".probe-2-a", "mine"):
         (tmp_path / name).touch()
-    node_checks._forget(str(tmp_path), ".probe-1")
-    node_checks._forget("s3://bucket", ".probe-1")
+    node_checks.forget(str(tmp_path), ".probe-1")
+    node_checks.forget("s3://bucket", ".probe-1")
     assert sorted(p.name for p in tmp_path.iterdir()) == [".probe-2-a", "mine"]
 
 
@@ -390,7 +390,7 @@ def test_a_probe_that_a_killed_driver_left_is_removed_by_a_later_one(tmp_path):
     for name, age_s in ((".probe-1-a", 0), (".probe-2-a", 100), ("..probe-5-a.f00.8", 100), *old, ("mine", 1000)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (5000 - age_s, 5000 - age_s))
-    node_checks._forget(str(tmp_path), ".probe-1")
+    node_checks.forget(str(tmp_path), ".probe-1")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["..probe-5-a.f00.8", ".probe-2-a", "mine"], (
         "2, 5 may be at work"
     )
@@ -620,6 +620,7 @@ def test_a_lost_head_is_not_asked_to_let_the_driver_go(monkeypatch, tmp_path, lo
     monkeypatch.setattr(ray, "shutdown", lambda: ended.append(gc.isenabled()))
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(gcs_address="127.0.0.1:1"))
     monkeypatch.setattr(connection, "check", lambda *_: None)
+    monkeypatch.setattr(connection, "growth", lambda _: None)
     monkeypatch.setattr(head_watch.Watch, "_watch", lambda self: setattr(self, "lost", lost))
     with connection.join("auto", ResourcesConfig(), str(tmp_path)):
         pass

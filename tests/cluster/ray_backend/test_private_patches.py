@@ -151,6 +151,9 @@ def test_with_another_ray_all_is_as_ray_does_it(another, monkeypatch, caplog):
     assert not private_patches.may_ask()
     assert not asked.called
     private_patches.end_monitor(MagicMock(__version__="99.1.0", _private=None))
+    assert private_patches.node_types(ray, pytest.fail) is None
+    private_patches.let_idle_go(held := MagicMock(), go=True)
+    assert held._actor_cache._may_keep_one is not False
     assert {patch.name for patch in PATCHES if patch.name in caplog.text} == {patch.name for patch in PATCHES}
 
 
