@@ -154,8 +154,10 @@ def read(found: Found) -> Sweep:
         raise lost_study.missing(found.name, found.home, remains) from None
 
 
-def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
+def source(named: str, home: Home, field: str = "path") -> tuple[str | None, Path, Document]:
     """Return the data file of a NAME or a SPEC, the folder where its path starts, and the document that hides secrets.
+
+    `field` is the field of the section `data` that has the path; the path is None if the spec leaves the field out.
 
     Raises:
         BadInput: there is no such sweep or file, the spec is wrong, or the environment variable of the path is missing.
@@ -163,10 +165,10 @@ def source(named: str, home: Home) -> tuple[str | None, Path, Document]:
     folder = None if _is_file(named) else _folder(named, home)
     path = Path(named) if folder is None else folder / SPEC
     _, document = specs.sections(path, all_overrides(named, home, ()), begun=folder is not None)
-    if error := document.without("data.path"):
+    if error := document.without(f"data.{field}"):
         raise error
     start = path.parent if folder is None else _spec_folder(named, home)
-    return document.filled["data"].get("path"), start, document
+    return document.filled["data"].get(field), start, document
 
 
 def spec(

@@ -112,11 +112,13 @@ def _check_cells(spec: Spec) -> None:
 
 
 def _check_fit(spec: Spec, series: "Dataset") -> None:
-    """Check that the networks fit the data. Raises BadInput."""
+    """Check that the networks and the methods of training fit the task and the data. Raises BadInput."""
     base, search = spec.experiment.base, spec.experiment.search
-    task = tasks.of(base)
-    configs = suggest.variants(base, search.space if search else {}, task.fitted)
-    if wrong := [spec.placed(each) for config in configs for each in task.unfit(config, series)]:
+    fields = (*tasks.of(base).fitted, "training.method")
+    configs = suggest.variants(base, search.space if search else {}, fields)
+    with placed():
+        wrong = [spec.placed(each) for config in configs for each in tasks.unfit(config, series)]
+    if wrong:
         raise BadInput(*dict.fromkeys(wrong))
 
 

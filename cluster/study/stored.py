@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -236,13 +237,19 @@ def prepare_importances() -> None:
 def importances(study: optuna.Study) -> dict[str, float]:
     """Return each searched field's importance by PED-ANOVA (Watanabe et al., 2023); empty if it is unknown.
 
-    It is unknown with fewer than WEIGHED_FROM completed trials.
+    It is unknown with fewer than WEIGHED_FROM completed trials. A field that had less than two values in them, as one
+    whose condition hardly ever held, is left out: Optuna would give it 0, as if it did not matter.
     """
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(completed) < WEIGHED_FROM:
         return {}
-    if len(fields := {name for trial in completed for name in trial.params}) == 1:
-        return dict.fromkeys(fields, 1.0)  # as Optuna does, without its import
+    values = defaultdict[str, set[Any]](set)
+    for trial in completed:
+        for name, value in trial.params.items():
+            values[name].add(value)
+    varied = [name for name, different in values.items() if len(different) > 1]
+    if len(varied) < 2:
+        return dict.fromkeys(varied, 1.0)  # as Optuna does, without its import
     try:
         target = functools.partial(_first, study.directions[0]) if len(study.directions) > 1 else None
         with warnings.catch_warnings():
@@ -250,7 +257,7 @@ def importances(study: optuna.Study) -> dict[str, float]:
             warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes")  # `_first` handles this
             importance = private_patches.importance()
             evaluator = importance.PedAnovaImportanceEvaluator()
-            found = importance.get_param_importances(study, evaluator=evaluator, target=target)
+            found = importance.get_param_importances(study, evaluator=evaluator, params=varied, target=target)
         return {name: float(share) for name, share in found.items()}
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}  # too few completed trials, or all equal

@@ -148,13 +148,28 @@ def not_weighed(sweep: Sweep) -> str:
     return "not known, since importances need completed trials whose values differ"
 
 
+def left_out(sweep: Sweep, shares: Mapping[str, float]) -> str:
+    """Return which settings have no importance while others have one, since they did not vary; "" if all varied."""
+    names = dict.fromkeys(name for trial in sweep.counted for name in trial.settings)
+    labels, done = short_names(names), [trial for trial in sweep.counted if trial.state == "COMPLETE"]
+    lacking = list[str]()
+    for name in names if shares else ():
+        found = [trial.settings[name] for trial in done if name in trial.settings]
+        if name not in shares and len(set(found)) < 2:
+            always = f", always {found[0]}" if len(found) > 1 else ""
+            of = counted(len(found), "completed trial") if found else "no completed trial"
+            lacking.append(f"{labels[name]} (searched in {of}{always})")
+    return f"without an importance, which needs two values: {', '.join(lacking)}" if lacking else ""
+
+
 def _matters(sweep: Sweep, shares: Mapping[str, float]) -> str:
     if not shares:
         return f"{not_weighed(sweep)}."
     labels = short_names(shares)
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     told = ", ".join(f"{labels[name]} {100 * share:.0f} %" for name, share in ordered[:_SHOWN] if share >= 0.005)
-    return f"by importance {told} ({weighed_on(sweep)})."
+    lacking = f" {capital(others)}." if (others := left_out(sweep, shares)) else ""
+    return f"by importance {told} ({weighed_on(sweep)}).{lacking}"
 
 
 def _pruned(sweep: Sweep) -> str:

@@ -6,12 +6,12 @@ and Tabulator for the table of trials.
 
 import html
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from dashboards.report import markup
-from dashboards.report.answers import Answer, Verdicts, answers, capital, not_weighed
+from dashboards.report.answers import Answer, Verdicts, answers, capital, left_out, not_weighed
 from dashboards.report.axes import short_names
 from dashboards.report.columns import MOST_LINES, Importances, columns, curves, room_of
 from dashboards.report.comparison import Comparison, SweepRow
@@ -161,10 +161,12 @@ def _left_out(axes: Mapping[str, Any]) -> str:
     return told + (drawn if total > MOST_LINES else "")
 
 
-def _weighed(sweeps: Sequence[Sweep], shares: Container[str]) -> str:
-    """Return what the importances are, and of which sweeps they are not known."""
+def _weighed(sweeps: Sequence[Sweep], shares: Importances) -> str:
+    """Return what the importances are, and of which sweeps and settings they are not known."""
     several = len(sweeps) > 1
     lacking = [f"{sweep.name}: {not_weighed(sweep)}." for sweep in sweeps if sweep.name not in shares and several]
+    less = [(sweep, left_out(sweep, shares[sweep.name])) for sweep in sweeps if sweep.name in shares]
+    lacking += [f"{f'{sweep.name}: {told}' if several else capital(told)}." for sweep, told in less if told]
     return " ".join(["Each searched setting's share of the importance, by PED-ANOVA.", *lacking])
 
 

@@ -81,6 +81,7 @@ def _importances(sweep: Sweep, shares: Mapping[str, float], draw: Callable[[go.F
     if not shares:
         return markup.section(title, f"{answers.capital(answers.not_weighed(sweep))}.", "")
     note = f"How much each searched setting matters, by {answers.weighed_on(sweep)}."
+    note += f" {answers.capital(lacking)}." if (lacking := answers.left_out(sweep, shares)) else ""
     return markup.section(title, note, draw(figures.importances(shares)))
 
 

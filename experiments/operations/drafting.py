@@ -132,6 +132,7 @@ def _recognising(files: Sequence[GivenFile], asked: Sequence[str]) -> tuple[str,
     reasons = [f"{name} ({each.why})" for name, each in seen.items() if each.fits or not able]
     if able:
         raise refused("several-tasks-fit", at=_shown(files), count=len(able), reasons=reasons, tasks=able)
+    _check_encoding(files)
     raise refused("no-task-fits", at=_shown(files), reasons=reasons, **_forms(files))
 
 
@@ -149,8 +150,19 @@ def _given(files: Sequence[GivenFile], name: str) -> tuple[str, AnyTask, str]:
     with _placed(name):
         seen = task.recognise(files)
     if not seen.fits:
+        _check_encoding(files)
         raise refused("task-does-not-fit", at=_shown(files), task=name, why=seen.why, **_forms(files))
     return name, task, seen.why
+
+
+def _check_encoding(files: Sequence[GivenFile]) -> None:
+    """Check that no file is a text in another encoding than UTF-8, which is then why no task recognises it.
+
+    Raises:
+        BadInput: some are; the message of each has the line.
+    """
+    if faults := [file.form.fault for file in files if file.form.fault]:
+        raise BadInput(*faults)
 
 
 @contextmanager

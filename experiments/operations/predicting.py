@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import lookup, own_code
+from experiments.home import Home
 from experiments.operations import frames
 from experiments.own_code import CodeFile
-from experiments.spec.yaml_document import Document
 from experiments.trials import winning
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Say, note
@@ -94,8 +94,20 @@ def row(trials: Sequence[Trial]) -> dict[str, Any]:
     return {"trial": trials[0].number, **(more if trials[0].is_refit else {})}
 
 
-def own(maker: Maker, path: str | None, folder: Path, document: Document) -> Predicted:
-    """Return the prediction for the spec's own data. Errors hide a path that comes from the environment."""
+def own(maker: Maker, trial: Trial, named: str, home: Home, say: Say) -> Predicted:
+    """Return the prediction for the spec's own data. Errors hide a path that comes from the environment.
+
+    `say` is told if not the file of `data.path` is predicted, but that of the test part.
+
+    Raises:
+        BadInput: the data do not fit, or the test part, which is predicted, has no file of its own.
+    """
+    field = tasks.of(TrialConfig.model_validate(trial.config)).location.predicted
+    path, folder, document = lookup.source(named, home, field)
+    if path is not None and field != "path":
+        say(note("test-part-predicted", f"data.{field}", file=document.hide(path)))
+    if path is None and lookup.source(named, home)[0] is not None:
+        raise refused("no-file-of-the-test-part", at="--input", field=f"data.{field}")
     try:
         return maker(path, folder)
     except BadInput as error:
@@ -289,7 +301,7 @@ def for_python(
         folder = lookup.spec_folder(found.name, found.home)
         maker = made_ready(found, sweep, chosen, model, options, say, folder=folder, code=code)
         if data is None:
-            made = own(maker, *lookup.source(found.name, found.home))
+            made = own(maker, chosen[0], found.name, found.home, say)
         else:
             with as_file(data, time) as path:
                 made = maker(path, Path())

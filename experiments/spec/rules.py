@@ -4,7 +4,8 @@ The main rule: an option that would do nothing in this combination is an error.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cluster.config import (
@@ -85,7 +86,7 @@ def _reward_rules(
         rewards |= {f"{at}.{place}": reward for place, reward in enumerate(searched.choices) if reward is not None}
     for at, reward in rewards.items():
         if names and isinstance(reward, str) and reward not in names:
-            yield fault("unknown-metric", at, metric=reward, near=nearest(reward, names), allowed=names)
+            yield _unknown_metric(at, reward, names)
 
 
 def _address_faults(parts: Mapping[str, Any]) -> Iterator[Fault]:
@@ -122,8 +123,7 @@ def _second_rules(parts: Mapping[str, Any]) -> Iterator[Fault]:
     metric = search.second_objective.metric
     names = [f"probe/{name}" for name in MEANINGS]
     if not metric.startswith("probe/") or not meaning(metric.removeprefix("probe/")):
-        at, near = "search.second_objective.metric", nearest(metric, names)
-        yield fault("unknown-metric", at, metric=metric, near=near, allowed=names)
+        yield _unknown_metric("search.second_objective.metric", metric, names)
     elif probe and not probe.every_trial:
         yield fault("metric-not-probed", "search.second_objective.metric", metric=metric)
     if search.pruner.type != "none":
@@ -146,8 +146,7 @@ def _search_rules(
     task = named(document.filled.get("task"))
     names = [f"val/{each.name}" for each in task.metrics_of(data)] if task and data else []
     if names and search.metric not in names:
-        near = nearest(search.metric, names)
-        yield fault("unknown-metric", "search.metric", metric=search.metric, near=near, allowed=names)
+        yield _unknown_metric("search.metric", search.metric, names)
     wanted = direction_of(document.filled.get("task"), search.metric)
     if wanted and search.direction != wanted:
         better = "lower" if wanted == "minimize" else "higher"
@@ -155,6 +154,14 @@ def _search_rules(
     if training:
         yield from _pruner_rules(search, training)
     yield from _sampler_rules(search)
+
+
+def _unknown_metric(at: str, metric: str, names: Sequence[str]) -> Fault:
+    """Return the fault of a metric that is not there. Metrics of a part, as of a step ahead, may be hundreds."""
+    parts = [name for name in names if any(name.startswith(f"{other}/") for other in names)]
+    whole = [name for name in names if name not in parts]
+    near = nearest(metric, names) or nearest(metric.lower(), names) or nearest(f"val/{metric.lower()}", names)
+    return fault("unknown-metric", at, metric=metric, near=near, allowed=whole, part=parts[0] if parts else None)
 
 
 def _confirm_rules(search: SearchConfig, data: Data | None) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.planning import Plan
 from experiments.recovery.lost_checkpoint import LOST, mend, tell_again
-from lstm.config.training import TrainingConfig
+from lstm.config.training import TO_ZERO, TrainingConfig
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import Note, Say, note
 from lstm.records.errors import BadInput, Fault, fault, refused
@@ -123,12 +123,14 @@ def _out_of_reach(sweep: Sweep, trial: Trial, epochs: int, learning_rate: float 
     """Yield why a trial can't be extended so far."""
     if epochs <= _epochs(trial):
         yield fault("epochs-not-beyond", at=f"--epochs {epochs}", number=trial.number, has=_epochs(trial))
-    if _training(trial).schedule != "cosine" or learning_rate is not None:
+    schedule = _training(trial).schedule
+    if schedule not in TO_ZERO or learning_rate is not None:
         return
     end = _training(_first(sweep, trial)).max_epochs
     if epochs > end:
         left = end if end > _epochs(trial) else None
-        yield fault("schedule-has-ended", at=f"--epochs {epochs}", number=trial.number, end=end, left=left)
+        told: dict[str, Any] = {"number": trial.number, "schedule": schedule, "end": end, "left": left}
+        yield fault("schedule-has-ended", at=f"--epochs {epochs}", **told)
 
 
 def _made_before(sweep: Sweep, derived: Derived) -> Iterator[Fault]:

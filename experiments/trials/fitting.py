@@ -25,7 +25,7 @@ from lstm.records.errors import Fault, Refusal, fault
 from lstm.records.events import DRIVERS, About, Driver, EpochEnded, Event, Notice, TrialLost, driven, now_ms
 from lstm.records.objective import Scalar
 from lstm.records.state import Derived
-from lstm.records.sweep import RECORDED_BEFORE, REFIT, Sweep
+from lstm.records.sweep import RECORDED_BEFORE, REFIT, UNTOLD, Sweep
 from lstm.records.trial import Trial
 
 if TYPE_CHECKING:
@@ -84,19 +84,13 @@ def fit(ready: Ready, view: View, *, stop: "Stop | None" = None, signals: Signal
     notifier = Notifier(ready.plan.spec.experiment.tracking, order.name, None, view.say, what="refit")
     with signals(stop) if signals else nullcontext() as install, notifier:
         try:
-            made, is_new = _under_lease(ready, view, stop, notifier, install, is_away=bool(away))
+            return _under_lease(ready, view, stop, notifier, install, is_away=bool(away))
         except Failed as error:
             why = "; ".join(each.removeprefix(f"{order.name}: ") for each in error.messages)
             kind: Kind = "interrupted" if error.code == 130 else "failed"
             notifier.end(kind, ready.plan.spec.document.hide(f"The refit of trial {ready.parent.number}: {why}."))
             notifier.close(INTERRUPTED_S if stop.code else CLOSE_S)
             raise
-        if is_new:
-            numbers = ", ".join(str(trial.number) for trial in made)
-            said = f"The refit of trial {ready.parent.number} has ended (trial {numbers})."
-            notifier.end("ended", said, complete=True)
-        notifier.close(CLOSE_S)
-        return made
 
 
 def _under_lease(
@@ -107,8 +101,8 @@ def _under_lease(
     install: Callable[[], None] | None,
     *,
     is_away: bool,
-) -> tuple[tuple[Trial, ...], bool]:
-    """Hold the sweep and train; return the trials, and whether anything was trained."""
+) -> tuple[Trial, ...]:
+    """Hold the sweep, train, tell the webhook, and return the trials."""
     from cluster.interrupts import Interrupted
     from cluster.study.lease import Lease
     from cluster.study.retry import Patience, Unreachable
@@ -124,8 +118,7 @@ def _under_lease(
             install()  # Ray has put its own on SIGTERM
         insist = Patience(order.study_url, lease.held, stop, partial(_notice, view))
         try:
-            fit = _Fit(ready, view, stop, insist, notifier, is_away, workplace)
-            return fit.trials(), fit.is_new
+            return _Fit(ready, view, stop, insist, notifier, is_away, workplace).trials()
         except Interrupted:
             code = "refit-interrupted" if stop.code != 1 else "refit-failed"
             raise Failed(fault(code, at=order.name, why=stop.reason), code=stop.code) from None
@@ -159,7 +152,6 @@ class _Fit:
     is_away: bool
     workplace: "Workplace"
     open: list[int] = field(default_factory=list)  # the numbers of the trials that are yet to be trained
-    is_new: bool = False  # whether anything was trained
 
     def trials(self) -> tuple[Trial, ...]:
         """Train what is missing, deliver it to MLflow, and return the trials."""
@@ -174,6 +166,8 @@ class _Fit:
             seeds = (self._judged(study),) if self.ready.warm else self.ready.seeds
             numbers = [self._begun(study, recorder, derived) for derived in seeds]
             if still := {n: each for n, each in zip(numbers, seeds, strict=True) if n in self.open}:
+                if not self.notifier.is_idle:
+                    self.insist(partial(study.remember, **{UNTOLD: numbers}))
                 self._train(study, still, recorder)
             trials = {trial.number: trial for trial in self.insist(study.sweep).trials}
             diverged = [trials[number] for number in numbers if trials[number].diverged]
@@ -186,7 +180,18 @@ class _Fit:
             self._deliver(study, recorder)
         if diverged:
             raise Failed(*(fault("refit-diverged", at=f"trial {t.number}", reason=t.reason) for t in diverged))
+        self._tell(study, numbers)
         return tuple(trials[number] for number in numbers)
+
+    def _tell(self, study: "Study", numbers: list[int]) -> None:
+        """Tell the webhook that the refit has ended, unless it has taken that before; a driver may have been killed."""
+        if study.facts.get(UNTOLD) != numbers or self.notifier.is_idle:
+            return
+        told = ", ".join(map(str, numbers))
+        said = f"The refit of trial {self.ready.parent.number} has ended (trial {told})."
+        self.notifier.end("ended", said, complete=True)
+        if self.notifier.close(CLOSE_S):
+            self.insist(partial(study.remember, **{UNTOLD: None}))
 
     def _open(self) -> "Study":
         from cluster.study.study import Study
@@ -310,7 +315,6 @@ class _Fit:
         from cluster.executors import refits
         from cluster.interrupts import Interrupted
 
-        self.is_new = True
         first = next(iter(seeds.values()))  # all seeds have the same data and start in the same way
         refits.train(
             study,

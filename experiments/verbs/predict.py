@@ -47,7 +47,7 @@ def main(
     options = {name: value for name, value in options.items() if value is not None}
     folder = lookup.spec_folder(named, where)
     maker = predicting.made_ready(found, sweep, chosen, model, options, print_note, folder=folder, code=code)
-    made = maker(source, Path()) if source else predicting.own(maker, *lookup.source(named, where))
+    made = maker(source, Path()) if source else predicting.own(maker, chosen[0], named, where, print_note)
     by = predicting.named(chosen) if model is None else model
     if output:
         predicting.write(output, made)

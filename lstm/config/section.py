@@ -76,6 +76,8 @@ class Location(Section):
     of this spec are generated.
     """
 
+    predicted: ClassVar[str] = "path"  # the field whose file a prediction takes if no other file is given
+
     def within(self, folder: Path) -> Self:
         """Return the location with its relative paths taken from a folder; addresses stay as they are."""
         paths = {name: path for name, path in self if path is not None}

@@ -49,7 +49,7 @@ class TrainingConfig(Section):
         30,
         ge=1,
         le=1_000_000,
-        description="Epochs after which a trial ends at the latest. A cosine schedule also ends there.",
+        description="Epochs after which a trial ends at the latest. The schedules cosine and linear also end there.",
     )
     batch_size: int = Field(
         64,
@@ -73,10 +73,11 @@ class TrainingConfig(Section):
         "weights. Absent: 0, for adamw as well.",
     )
     momentum: float = Field(0.0, ge=0, lt=1, description="Momentum of sgd; the other optimizers have none.")
-    schedule: Literal["constant", "cosine", "exponential", "plateau"] = Field(
+    schedule: Literal["constant", "cosine", "linear", "exponential", "plateau"] = Field(
         "constant",
-        description="How the learning rate changes over the epochs. cosine: falls to 0 at max_epochs; exponential: "
-        "times schedule_gamma after each epoch; plateau: times schedule_gamma when val/loss stalls.",
+        description="How the learning rate changes over the epochs. cosine and linear: falls to 0 at max_epochs, "
+        "along a half cosine or a straight line; exponential: times schedule_gamma after each epoch; plateau: times "
+        "schedule_gamma when val/loss stalls.",
     )
     schedule_gamma: float | None = Field(
         None,
@@ -159,6 +160,9 @@ class TrainingConfig(Section):
     def sigma(self) -> float:
         """The standard deviation of evolution's noise on each weight."""
         return self.population_noise or 0.05
+
+
+TO_ZERO = ("cosine", "linear")  # schedules whose rate is 0 at max_epochs
 
 
 class ProbeConfig(Section):

@@ -4,6 +4,7 @@ Frames stay as they are in the file, which is mapped into memory. A batch is sca
 """
 
 import hashlib
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,7 +116,8 @@ def load(section: VideoData, path: Path | None) -> Frames:
     opened = arrays.open_array(path, section.array)
     values = shaped(path, opened.values)
     count, time = len(values), int(values.shape[1])
-    low, high, digests = _checked(path, values, section)
+    sums = array("Q")
+    low, high, digests = _checked(path, values, section, sums=sums)
     _check_length(path, time, section)
     per = time // section.steps
     parts = _drawn(path, count, section.split)
@@ -123,7 +125,7 @@ def load(section: VideoData, path: Path | None) -> Frames:
     reading = _reading(values, low, high, digests[-1])
     told = hashlib.sha256(repr(sorted(reading.items())).encode()).hexdigest()
     notes = [*_notes(opened, time, section, (low, high))]
-    doubts = tuple(_doubts(values))
+    doubts = (*_doubts(values), *_repeated(np.array(sums), parts))
     return Frames(values, known, section.lookback, section.horizon, low, high, told, tuple(notes), doubts, reading)
 
 
@@ -228,15 +230,21 @@ def _check_length(path: Path, time: int, section: VideoData) -> None:
         raise refused("sequences-too-short", "data.lookback", file=str(path), **named)
 
 
-def _checked(path: Path, values: np.ndarray, section: VideoData, old: int = 0) -> tuple[float, float, list[str]]:
+def _checked(
+    path: Path, values: np.ndarray, section: VideoData, old: int = 0, sums: "array[int] | None" = None
+) -> tuple[float, float, list[str]]:
     """Check all values, and return the ends of the range, and digests: of the first `old` sequences, and of all.
+
+    `sums` get a checksum of each sequence.
 
     Raises:
         BadInput: a value is not finite or out of range, all are alike, or the range can't be known.
     """
     is_byte = values.dtype == np.uint8
     low, high = section.range or ((0.0, BRIGHTEST) if is_byte else (0.0, 1.0))
-    least, most, digests = _check_values(path, values, low, high, is_given=section.range is not None, old=old)
+    least, most, digests = _check_values(
+        path, values, low, high, is_given=section.range is not None, old=old, sums=sums
+    )
     if least == most:
         raise refused("frames-all-alike", at=path, value=least)
     if is_byte and section.range is None and most <= 1:
@@ -253,7 +261,14 @@ def _check_unit(path: Path, values: np.ndarray, found: tuple[float, float], ends
 
 
 def _check_values(
-    path: Path, values: np.ndarray, low: float, high: float, *, is_given: bool, old: int = 0
+    path: Path,
+    values: np.ndarray,
+    low: float,
+    high: float,
+    *,
+    is_given: bool,
+    old: int = 0,
+    sums: "array[int] | None" = None,
 ) -> tuple[float, float, list[str]]:
     """Check block by block that all values are finite and in range; return the extremes and the digests."""
     digest, digests = hashlib.sha256(str(values.dtype).encode()), list[str]()
@@ -265,6 +280,8 @@ def _check_values(
         if old and start == old:
             digests.append(digest.copy().hexdigest())
         digest.update(block.data)
+        if sums is not None:
+            sums.extend(int.from_bytes(hashlib.blake2b(each, digest_size=8).digest()) for each in block)
         if block.dtype.kind == "f" and not np.isfinite(block).all():
             raise refused("frame-not-a-number", at=path, **_place(~np.isfinite(block), start))
         ends = float(block.min()), float(block.max())
@@ -307,6 +324,15 @@ def _notes(opened: arrays.Opened, time: int, section: VideoData, ends: tuple[flo
         yield note("frames-left-out", "data.lookback", left=left, frames=time, steps=section.steps)
     if section.range is None:
         yield note("range-taken", "data.range", low=ends[0], high=ends[1], type=str(opened.values.dtype))
+
+
+def _repeated(sums: np.ndarray, parts: Mapping[Part, np.ndarray]) -> Iterator[Note]:
+    """Yield a note for each judged part with sequences that are trained on; `sums` has a checksum of each sequence."""
+    names: tuple[Part, ...] = ("validation", "test")
+    for name in names:
+        seen = np.isin(sums[parts[name]], sums[parts["train"]])
+        if seen.any():
+            yield note("sequences-trained-on", "data.path", part=name, count=int(seen.sum()), total=len(seen))
 
 
 def _doubts(values: np.ndarray) -> Iterator[Note]:

@@ -286,6 +286,11 @@ RUN: Mapping[str, Entry] = {
         "the winner is trial {best} now, and the refit is of trial {parent}: `sweep refit {sweep}` fits the winner",
         example={"best": 31, "parent": 15, "sweep": "etth1"},
     ),
+    "test-part-predicted": Entry(
+        "predicts from the file of the test part, {file}",
+        "--input FILE predicts from another",
+        {"file": "test.de"},
+    ),
     "winner-does-not-predict": Entry(
         "predicts with trial {best}, the best of the search, but confirm's winner is trial {number}",
         "`sweep refit {sweep}` trains the winner on all data, and predicts; --trial {number} predicts with that trial",

@@ -171,8 +171,8 @@ _METHODS = {
     ),
     "unknown-metric": Entry(
         "is {metric!q}{near:?, did you mean *?}",
-        "use one of {allowed}",
-        {"metric": "val/los", "near": "val/loss", "allowed": ["val/loss", "val/mae"]},
+        "use one of {allowed}{part:?, or of a part, as in *}",
+        {"metric": "val/los", "near": "val/loss", "allowed": ["val/loss", "val/mse"], "part": "val/mse/step_1"},
     ),
 }
 _COMPARED = {

@@ -263,9 +263,9 @@ VERBS: dict[str, Entry] = {
         "trial {number} has {has} epochs already", "give a larger number", {"number": 3, "has": 30}
     ),
     "schedule-has-ended": Entry(
-        "the learning rate of trial {number} follows a cosine that ends at epoch {end}, and would rise again after it",
+        "the learning rate of trial {number} has the schedule {schedule}, which ends at epoch {end} with a rate of 0",
         "give --learning-rate, which is constant from here on{left:?, or --epochs * at most}",
-        {"number": 3, "end": 30, "left": 30},
+        {"number": 3, "schedule": "cosine", "end": 30, "left": 30},
     ),
     "trial-being-extended": Entry(
         "trial {number} is being extended to {epochs} epochs, as trial {extension}",

@@ -20,6 +20,7 @@ FIRST_FROM = "first_from"  # fact: what is tried first of earlier sweeps, as it 
 LAUNCHED = "launched"  # fact: the system and the job that drive it, or drove it last
 RECORDED_BEFORE = "recorded_before"  # fact: the mark of MLflow's store, if it had everything when a refit began
 REFIT = "refit"  # fact: the trials of the refit that was asked for last and is whole; it may be an older one again
+UNTOLD = "untold"  # fact: the trials of the refit that was begun last, until the webhook has taken its end
 WARMING = "warming"  # fact: by trial, its warm refit that is not whole: `until`, and `epochs` by training
 # Completed trials from which importances are told, and from which they are more than a rough estimate. PED-ANOVA
 # compares the best tenth with all. The best tenth of ten trials is one: the shares then tell what kinds of fields there

@@ -14,6 +14,8 @@ from lstm.rivals.rival import Fitted, LeftOut, rank, sample, sampled
 
 BLOCK = 2**23  # numbers at once
 LAGS = (1, 2, 3, 4)  # steps between the two frames whose shift is measured
+FAINT = 1e-6  # share of the strongest frequency up to which one is nothing but rounding errors of float32
+PEAK_DIGITS = 9  # after the point, of a correlation: peaks that differ by less are equal
 PENALTIES = tuple(10.0**power for power in range(-6, 3, 2))  # per pixel
 MOST_ITEMS = 20_000  # items that a mean frame and a map are fitted on
 OF = "training items"
@@ -112,7 +114,7 @@ class Shift(_Rule):
         """Move the last frame on."""
         lag = int(fitted.settings["lag"] or 1)
         last = past[:, -1]
-        speed = shifts(past[:, -1 - lag].sum(axis=1), last.sum(axis=1)) / lag
+        speed = shifts(*(each.sum(axis=1, dtype=np.float64) for each in (past[:, -1 - lag], last))) / lag
         moves = np.round(speed[:, None] * np.arange(1, horizon + 1)[None, :, None]).astype(int)  # (item, step, 2)
         found = np.zeros((len(past), horizon, *last.shape[1:]), dtype=np.float32)
         for item, each in enumerate(moves):
@@ -124,16 +126,25 @@ class Shift(_Rule):
 def shifts(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return by how many rows and columns frames have moved, by phase correlation: (frame, 2) int64.
 
-    Frames are (frame, height, width). The shift is where the inverse transform of the cross-power spectrum is largest.
+    Frames are (frame, height, width) in float64. The shift is where the inverse transform of the cross-power spectrum
+    is largest. A frequency that is nothing but rounding errors would have the weight of any other: it has none here.
     """
-    spectrum = np.fft.rfft2(after.astype(np.float64)) * np.conj(np.fft.rfft2(before.astype(np.float64)))
-    spectrum /= np.maximum(np.abs(spectrum), 1e-12)
-    sides = before.shape[1:]
-    peaks = np.fft.irfft2(spectrum, s=sides).reshape(len(before), -1).argmax(axis=1)
+    spectrum = _heard(np.fft.rfft2(after)) * np.conj(_heard(np.fft.rfft2(before)))
+    size, sides = np.abs(spectrum), before.shape[1:]
+    phases = np.divide(spectrum, size, out=np.zeros_like(spectrum), where=size > 0)
+    heights = np.fft.irfft2(phases, s=sides).reshape(len(before), -1)
+    peaks = np.round(heights, PEAK_DIGITS).argmax(axis=1)  # of equal peaks the first
     found = np.stack(np.unravel_index(peaks, sides), axis=1)
     half = (np.array(sides) + 1) // 2
     wrapped: np.ndarray = np.where(found >= half, found - np.array(sides), found)
     return wrapped
+
+
+def _heard(spectrum: np.ndarray) -> np.ndarray:
+    """Return spectra (frame, row, column) without the frequencies that are 0 but for rounding errors of the frames."""
+    size = np.abs(spectrum)
+    found: np.ndarray = np.where(size > FAINT * size.max(axis=(1, 2), keepdims=True), spectrum, 0)
+    return found
 
 
 def moved(frame: np.ndarray, down: int, right: int) -> np.ndarray:

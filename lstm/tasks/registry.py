@@ -17,7 +17,7 @@ from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Before, Dataset, Facts, Part, Warm, Whole
 from lstm.own_code import find, is_reference, latest
 from lstm.records.epoch import Judged
-from lstm.records.errors import refused
+from lstm.records.errors import Fault, fault, refused
 from lstm.records.events import DIGITS, DataPart
 from lstm.records.figures import Example, Predicted
 from lstm.records.objective import RECORD, Direction, TaskRecord
@@ -117,6 +117,17 @@ def of_other_unit(one: TrialConfig, other: TrialConfig) -> tuple[str, ...]:
     if all(getattr(one.data, name) == getattr(other.data, name) for name in fields):
         return ()
     return tuple(metric.name for metric in of(one).metrics if metric.name not in one.data.same_for_all)
+
+
+def unfit(config: TrialConfig, data: Dataset) -> Iterator[Fault]:
+    """Yield the faults of a configuration that can't be seen without its data, or without a feed of a user's task."""
+    task = of(config)
+    faults = [*task.unfit(config, data)]
+    yield from faults
+    if faults or config.training.method != "evolution" or not is_reference(config.task):
+        return
+    if not hasattr(task.feed(as_read(config, data), config, "cpu"), "measure"):
+        yield fault("task-without-measure", "training.method", task=config.task)
 
 
 def load(config: TrialConfig, location: Location, reach: int | None = None) -> Dataset:

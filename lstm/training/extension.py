@@ -39,7 +39,7 @@ def changes(training: TrainingConfig, stop: str, epochs: int, learning_rate: flo
 def continued(found: Checkpoint, config: TrialConfig, number: int, derived: Mapping[str, Any]) -> Checkpoint:
     """Return the checkpoint that an extension starts from: its parent's, as a trial of its own that has not stopped.
 
-    The schedule's state keeps the length that it had, so a cosine that the parent had not finished goes on as it was.
+    The schedule's state keeps the length that it had, so a cosine or a line that the parent had not finished goes on.
 
     Args:
         found: The parent's checkpoint, with its weights.

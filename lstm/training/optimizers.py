@@ -24,6 +24,8 @@ def schedule_of(training: TrainingConfig, optimizer: torch.optim.Optimizer) -> S
     schedulers = torch.optim.lr_scheduler
     if training.schedule == "cosine":
         return schedulers.CosineAnnealingLR(optimizer, T_max=training.max_epochs)
+    if training.schedule == "linear":
+        return schedulers.LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=training.max_epochs)
     if training.schedule == "exponential":
         return schedulers.ExponentialLR(optimizer, gamma=training.schedule_gamma or 0.95)
     if training.schedule == "plateau":

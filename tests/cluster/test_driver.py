@@ -4,12 +4,8 @@ import json
 import os
 import shutil
 import signal
-import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,6 +15,7 @@ import numpy as np
 import pytest
 import twin
 from audit import audit
+from driven import EPOCHS_KNOWN, Driven
 from ray import tune
 
 from cluster import controller, driver, opening
@@ -129,43 +126,11 @@ def drive(joined, monkeypatch, tmp_path):
 
 # --- The command, where signals and processes matter. First, while this process has no Ray: it is forked.
 
-EPOCHS_KNOWN = "SELECT count(*) FROM trial_intermediate_values"
 HOSTILE = "import pathlib; pathlib.Path(__file__ + '.was-imported').touch(); raise SystemExit('hostile')\n"
 
 
-class Command:
-    """`sweep run` in a folder with hostile modules, in a process group of its own."""
-
-    def __init__(self, folder):
-        self.folder, self.mark = folder, f"sweep-test-{os.getpid()}-{folder.name}"
-        self.database = folder / "home" / "study.db"
-        self.started = []
-
-    def start(self, *more):
-        process = subprocess.Popen(
-            [Path(sys.executable).with_name("sweep"), "run", "spec.json", "--home", "home", *more],
-            cwd=self.folder,
-            env=os.environ | {"SWEEP_TEST": self.mark},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
-
-    def send(self, pids, number):
-        """A signal to those of these processes that still live: others may have ended them meanwhile."""
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    def end(self):
-        """Ends what is left of this test and waits for what it started."""
-        self.send(self.left(), signal.SIGKILL)
-        for process in self.started:
-            with process:
-                pass
+class Command(Driven):
+    """`sweep run` in a folder with hostile modules."""
 
     def kill_here(self, epochs):
         """Runs the sweep in a child without Ray that is killed once its study knows so many epochs."""
@@ -174,46 +139,11 @@ class Command:
 
     def run_here(self, **more):
         """The same to its end; the exit code."""
-        return twin.run(self.folder, "spec.json", "home", **more)
+        return twin.run(self.folder, self.spec, "home", **more)
 
     def said(self):
         """What such children have said."""
         return (self.folder / "driver.log").read_text()
-
-    def ask(self, query):
-        """What a query on the study's database gives; 0 where that is not there yet."""
-        try:
-            with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as connection:
-                return connection.execute(query).fetchone()[0]
-        except sqlite3.OperationalError:
-            return 0
-
-    def wait_for(self, process, query, at_least):
-        """Until a query on the study's database gives so much; the process must live."""
-        while process.poll() is None:
-            if self.ask(query) >= at_least:
-                return
-            time.sleep(0.02)
-        pytest.fail(process.communicate()[0])
-
-    def left(self, name=b""):
-        """The processes that belong to this test and whose command starts so."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                mine = f"SWEEP_TEST={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0")
-                if mine and (entry / "cmdline").read_bytes().startswith(name):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-        return found
-
-    def wait_alone(self):
-        """Until all is gone but the raylet's two agents, which Ray 2.60 forgets now and then (seen: 1 kill in 5)."""
-        end = time.monotonic() + 60
-        while left := set(self.left()) - {*self.left(b"ray::DashboardAgent"), *self.left(b"ray::RuntimeEnvAgent")}:
-            assert time.monotonic() < end, f"left behind: {left}"
-            time.sleep(0.1)
 
 
 @pytest.fixture
@@ -222,7 +152,7 @@ def command(tmp_path):
     for module in ("lstm", "cluster", "experiments", "dashboards", "torch", "ray", "optuna"):
         (tmp_path / f"{module}.py").write_text(HOSTILE)
     (tmp_path / "spec.json").write_text(json.dumps(SPEC))
-    made = Command(tmp_path)
+    made = Command(tmp_path, "spec.json")
     yield made
     made.end()
 

@@ -22,8 +22,8 @@ from experiments.cli import main
 
 PATIENCE_S = 600
 README, QUICKSTART, ARTICLE = ROOT / "README.md", DOCS / "quickstart.md", DOCS / "article.md"
-FORECAST, COMPARE, CLASSIFY, TEXT = (
-    DOCS / "tutorials" / f"{n}.md" for n in ("forecast", "compare", "classify", "text")
+FORECAST, COMPARE, CLASSIFY, TEXT, TRANSLATE = (
+    DOCS / "tutorials" / f"{n}.md" for n in ("forecast", "compare", "classify", "text", "translate")
 )
 # Pages that a reader reads one after the other in one folder.
 STORIES = {
@@ -31,6 +31,7 @@ STORIES = {
     "forecast": [FORECAST, COMPARE],
     "classify": [CLASSIFY],
     "text": [TEXT],
+    "translate": [TRANSLATE],
     "article": [ARTICLE],
 }
 # The test trains less than the reader does: what is added to each command that trains. In the long matrix the first
@@ -42,6 +43,8 @@ LESS = {
     COMPARE: "--set training.max_epochs=1 --set search.n_trials=2",
     CLASSIFY: "--set training.max_epochs=1",
     TEXT: "--set training.max_epochs=1",
+    TRANSLATE: "--set training.max_epochs=1 --set training.steps_per_epoch=5 --set data.translated=10 "
+    "--set search.n_trials=1 --set data.split.validation=0.01 --set data.split.test=0.01 --set data.beam_size=1",
     ARTICLE: "--set training.max_epochs=2",
 }
 TRAINING = ("plan", "run", "train")

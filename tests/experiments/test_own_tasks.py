@@ -159,6 +159,29 @@ def test_what_is_wrong_is_told_with_its_place(tank, sweep, change, told):
     assert told in answer.err
 
 
+def test_a_task_without_measure_is_refused_where_evolution_is_set_or_searched(tank, sweep):
+    spec = tank / "tank.yaml"
+    whole = spec.read_text()
+    searched = whole.replace(
+        "space:", "space:\n    training.method: {type: categorical, choices: [gradient, evolution]}"
+    )
+    for text in (searched, whole.replace("training: {", "training: {method: evolution, ")):
+        assert text != whole
+        spec.write_text(text)
+        for verb in ("plan", "run"):
+            answer = sweep(verb, "tank.yaml")
+            assert (answer.code, answer.out) == (2, "")
+            assert "training.method: evolution needs the metrics of a batch" in answer.err
+    assert not (tank / "runs").exists()
+    file = tank / "tank.py"
+    file.write_text(file.read_text() + "\n\nFeed.measure = lambda self, network, rows: ({'loss': 0.0}, len(rows))\n")
+    assert sweep("plan", "tank.yaml").code == 0
+    file.write_text(file.read_text().replace("self._device = data, config", "self._device = 1 / 0, config"))
+    spec.write_text(searched)
+    answer = sweep("plan", "tank.yaml")
+    assert (answer.code, "ZeroDivisionError" in answer.err, "tank.py:" in answer.err) == (2, True, True)
+
+
 def test_what_a_file_raises_is_told_with_its_line(tank, sweep, near):
     file = tank / "tank.py"
     text = file.read_text()

@@ -61,6 +61,28 @@ def test_losses_of_other_units_are_not_compared(near, swept):
     assert base["other_unit"] == ["test/loss"]
 
 
+def test_without_a_file_the_test_part_is_translated_or_a_file_is_asked_for(near, swept):
+    """The file of `data.path` has what the network was trained on."""
+    folder, _ = swept
+    refused = near("predict", "pairs", cwd=folder)
+    assert (refused.code, refused.out) == (2, "")
+    assert "--input: is needed" in refused.err
+    assert "data.test_path" in refused.err
+    with pytest.raises(SpecError, match="is needed"):
+        load("pairs", home=folder / "runs").predict()
+    kept = folder / "runs" / "pairs" / "spec.yaml"
+    whole = kept.read_text()
+    (folder / "test.de").write_text("der hund\nein mann\n")
+    try:
+        kept.write_text(whole.replace(", test: 0.2}", "}, test_path: test.de, test_target_path: test.en"))
+        found = near("predict", "pairs", cwd=folder)
+    finally:
+        kept.write_text(whole)
+    assert found.code == 0, found.err
+    assert found.out.count("\n") == 2
+    assert "data.test_path: predicts from the file of the test part, test.de" in found.err
+
+
 def test_a_wrong_file_is_refused(near, swept):
     folder, _ = swept
     (folder / "bad.de").write_bytes(b"der\n\xff\n")

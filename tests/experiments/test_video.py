@@ -156,7 +156,13 @@ WRONG = {  # what is changed, and what the message must say
     "two directions": (("patch: 2", "bidirectional: true"), "model.bidirectional"),
     "warm-up": (("batch_size: 8", "batch_size: 8, warmup_steps: 1"), "training.warmup_steps"),
     "linear": (("patch: 2", "output: linear"), "training.loss"),
-    "unknown metric": (("val/mse", "val/mse/step_3"), "val/mse/step_2"),
+    "unknown metric": (
+        ("val/mse", "val/psnr"),
+        "search.metric: is 'val/psnr', did you mean val/mse? Use one of val/loss, val/mse, val/mae, val/ssim, or of a "
+        "part, as in val/mse/step_1",
+    ),
+    "unknown step": (("val/mse", "val/mse/step_3"), "did you mean val/mse/step_2? Use one of"),
+    "capitals": (("val/mse", "val/SSIM"), "did you mean val/ssim?"),
     "the worst": (("val/mse", "val/ssim"), "maximize"),
     "another unit": (
         (

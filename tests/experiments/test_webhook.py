@@ -10,6 +10,7 @@ from webhook import Webhook
 
 from cluster.study import stored
 from experiments.spec import yaml_document
+from experiments.trials import fitting
 from lstm.training import loop, refit
 
 SECRET = "hunter2hook"
@@ -186,6 +187,27 @@ def test_a_refit_tells_its_end_and_its_failure(copied, tiny, sweep, monkeypatch)
         assert sweep("refit", "tiny.yaml").code == 0
         assert sweep("refit", "tiny.yaml", "--seeds", "0").code == 2
         assert len(hook.told) == count + 1, "nothing was trained"
+
+
+def killed_before_telling():
+    """Lets this process die when all seeds are stored, and the webhook is yet to be told."""
+    fitting._Fit._tell = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_end_of_a_refit_whose_driver_was_killed_before_telling_is_told_by_the_next_and_once(copied, tiny, sweep):
+    with Webhook(path=f"/{SECRET}") as hook:
+        (copied.folder / "tiny.yaml").write_text(with_webhook(tiny, hook.address))
+        words = ["refit", "tiny.yaml"]
+        answer = forking.call(words, copied.folder, dict(os.environ), before=killed_before_telling)
+        assert answer.code == -signal.SIGKILL, answer.err
+        assert [trial.state for trial in stored.read(copied.url, "tiny").refit] == ["COMPLETE"]
+        assert hook.told == []
+        hook.mode = "404"  # refused for good: told again by the next
+        assert sweep(*words).code == 0
+        hook.mode = "take"
+        for _ in range(2):
+            assert sweep(*words).code == 0
+        assert [each["text"].partition(" (")[0] for each in hook.told] == ["tiny: The refit of trial 4 has ended"] * 2
 
 
 @pytest.mark.parametrize(

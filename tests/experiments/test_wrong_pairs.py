@@ -194,3 +194,31 @@ def test_a_parquet_column_of_numbers_is_refused(folder, sweep):
 def test_the_right_ones_are_planned(folder, sweep, spec):
     put(folder, {}, spec)
     assert sweep("plan", "tiny.yaml").code == 0
+
+
+# The files that are given to `sweep new`, what the second contains, and the code and the place of what is told.
+LATIN = text(changed(GERMAN, at_0="Kein Umlaut.")).decode().encode("latin-1")
+DRAFTS = {
+    "Latin-1 in its first lines": (LATIN, "line-not-utf8", "b.de:2"),
+    "Latin-1 later than what is looked at first": (b"abc\n" * 20_000 + LATIN, "line-not-utf8", "b.de:20002"),
+    "UTF-16": (text(GERMAN).decode().encode("utf-16"), "text-in-utf16", "b.de"),
+}
+
+
+@pytest.mark.parametrize("what", DRAFTS)
+@pytest.mark.parametrize("task", [(), ("--task", "translate")], ids=["found", "named"])
+def test_a_draft_from_a_text_in_another_encoding_says_where_and_how_to_convert_it(folder, sweep, what, task):
+    content, code, place = DRAFTS[what]
+    put(folder, {"b.de": content}, SPEC)
+    answer = sweep("new", "a.en", "b.de", *task, "--json")
+    assert answer.code == 2, answer
+    (told,) = json.loads(answer.out)["errors"]
+    assert (told["code"], told["place"]) == (code, place)
+    assert "iconv -f " in told["mend"]
+    assert not (folder / "a.yaml").exists()
+
+
+def test_what_is_no_text_is_not_taken_for_one_in_another_encoding(folder, sweep):
+    put(folder, {"b.de": b"\x89PNG\r\n\x1a\n" + bytes(range(256))}, SPEC)
+    (told,) = json.loads(sweep("new", "a.en", "b.de", "--json").out)["errors"]
+    assert told["code"] == "no-task-fits"

@@ -37,6 +37,7 @@ import trainings
 from audit import audit
 
 from lstm import checkpoint
+from lstm.config.section import File
 from lstm.storage import files
 
 TRIALS, EPOCHS = 40, 6
@@ -403,7 +404,7 @@ class World:
             yield f"the refit that predicts has the states {states}"
 
     def _alone(self, found: checkpoint.Checkpoint) -> Iterator[str]:
-        if not trainings.is_alone(found, self.folder / "wave.csv"):
+        if not trainings.is_alone(found, File(path=str(self.folder / "wave.csv"))):
             yield f"{found.config.model_dump()}: not the weights of the same trained alone"
 
 

@@ -28,6 +28,7 @@ import trainings
 
 from cluster.study import stored
 from lstm import checkpoint, ownership
+from lstm.config.section import File
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import load
 from lstm.training.loop import train
@@ -517,6 +518,6 @@ def test_killed_at_random_in_confirm_and_in_refit_it_ends_as_if_nothing_had_happ
     for trial in swept.trials:
         kept = ownership.load_trial(swept, trial)
         assert kept is not None
-        assert trainings.is_alone(kept, sweep.folder / "wave.csv"), trial.number
+        assert trainings.is_alone(kept, File(path=str(sweep.folder / "wave.csv"))), trial.number
     assert audit.audit(sweep.home, NAME) == []
     check_verified(sweep, first)

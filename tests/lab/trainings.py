@@ -1,13 +1,13 @@
 """Trainings over windows, run in this process, and what tests compare of them."""
 
+import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from lstm.checkpoint import Checkpoint
-from lstm.config.section import File
+from lstm.config.section import Location
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Before, Dataset, reading_of
 from lstm.records.epoch import Epoch
@@ -37,13 +37,17 @@ def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def is_alone(found: Checkpoint, path: Path) -> bool:
-    """Whether a trial of any kind, a refit too, has the values and the weights of the same trained alone."""
-    config, place = found.config, File(path=str(path))
+def is_alone(found: Checkpoint, place: Location) -> bool:
+    """Whether a trial of any kind, a refit too, has the values and the weights of the same trained alone.
+
+    A trial that was pruned is compared with as many epochs.
+    """
+    config, told = found.config, len(found.state.history)
     data, fitted = tasks.load(config, place), (found.derived or {}).get("fitted")
     if fitted is None:
         is_final = any(config.windows.is_final(epoch) for epoch in found.state.history)
-        alone = list(train(config, data, to_test=is_final))
+        was_pruned = found.state.history[-1].stop is None
+        alone = list(itertools.islice(train(config, data, to_test=is_final), told if was_pruned else None))
     else:
         whole = tasks.load_all(config, place, config.data.reach, Before(data.fingerprint, reading_of(data)))
         alone = list(refit.train(config, whole.data, fitted["epochs"]))

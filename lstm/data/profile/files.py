@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from lstm.data.profile.groups import sequences
 from lstm.data.profile.groups.sequences import Grouping
 from lstm.data.tables import content, reader
 from lstm.messages.message import Note
+from lstm.records.errors import Fault, fault
 
 HEAD = 2**16  # bytes that are read to tell a table from a text
 MOST_LINES = 200
@@ -27,6 +29,7 @@ TABLES = {".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow", ".ipc"}
 TABLES |= {".yaml", ".yml"}  # a spec given as a table gets an error of its own
 PACKED = {".gz", ".zip", ".bz2", ".zst"}
 ARRAYS = {".npy", ".npz"}
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text has, in any encoding of one byte a character
 RECORDS = {".json", ".jsonl", ".ndjson", ".xml", ".html", ".htm", ".ipynb"}
 
 
@@ -36,6 +39,7 @@ class Form:
 
     kind: Literal["table", "text", "array", "other"]
     what: str  # the kind in words, for a sentence such as "the file is …"
+    fault: Fault | None = None  # of a text that only needs to be saved in UTF-8
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,9 @@ def _by_content(path: Path) -> Form:
     try:
         text = codecs.getincrementaldecoder(kind)().decode(head, final=len(head) < HEAD)
     except UnicodeDecodeError as error:
-        return Form("other", f"not a text in UTF-8: byte {error.start + 1:,} of the file is not UTF-8")
+        return Form(
+            "other", f"not a text in UTF-8: byte {error.start + 1:,} of the file is not UTF-8", _broken(path, head)
+        )
     if "\0" in text:
         return Form("other", "not a text: the file has NUL bytes")
     lines = text.splitlines()[: None if len(head) < HEAD else -1][:MOST_LINES]
@@ -131,8 +137,20 @@ def _by_content(path: Path) -> Form:
         lines = [line for _, line in content.unboxed([*enumerate(lines)])]
     fields = _fields(lines)
     if not fields and kind != "utf-8-sig":
-        return Form("other", "a text in UTF-16 (save it as UTF-8)")
+        return Form("other", "a text in UTF-16 (save it as UTF-8)", fault("text-in-utf16", at=path))
     return Form("table", _TABLES[fields > 1].format(fields)) if fields else TEXT
+
+
+def _broken(path: Path, head: bytes) -> Fault | None:
+    """Return the fault of a text in another encoding, with its first such line; None if the file is no text."""
+    if CONTROL.search(head):
+        return None
+    for number, line in enumerate(head.removeprefix(codecs.BOM_UTF8).split(b"\n"), 1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            return fault("line-not-utf8", at=f"{path}:{number}", byte=error.start + 1)
+    return None
 
 
 TEXT = Form("text", "a text")

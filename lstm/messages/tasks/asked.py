@@ -158,6 +158,11 @@ TASKS: dict[str, Entry] = {
         "give a number from 0 to 100, such as 0.8",
         example={"temperature": "nan"},
     ),
+    "no-file-of-the-test-part": Entry(
+        "is needed: the spec's data are one file for all parts, and most of it was trained on",
+        "name the file to predict from; a new sweep may have a file for its test part, in {field}",
+        {"field": "data.test_path"},
+    ),
     "prompt-empty": Entry("is empty, and there is no text to continue", "give a text to continue"),
     # --- The libraries that it all runs on
 }

@@ -1,6 +1,7 @@
 """Pairs of sentences: the fields of the task `translate`, and its data."""
 
 from lstm.messages.entry import Entry
+from lstm.messages.tasks.texts import TO_UTF8
 
 FIELDS: dict[str, Entry] = {
     "generated-and-files": Entry(
@@ -68,8 +69,10 @@ PAIRS: dict[str, Entry] = {
         "name the columns with data.source and data.target, or give a text file with one sentence per line",
         {"file": "pairs.csv"},
     ),
-    "text-in-utf16": Entry("is a text in UTF-16", "save the file as UTF-8"),
-    "line-not-utf8": Entry("is not UTF-8 at byte {byte:,} of the line", "save the file as UTF-8", {"byte": 17}),
+    "text-in-utf16": Entry(
+        "is a text in UTF-16", "save the file as UTF-8, for example by `iconv -f UTF-16 -t UTF-8 OLD > NEW`"
+    ),
+    "line-not-utf8": Entry("is not UTF-8 at byte {byte:,} of the line", TO_UTF8, {"byte": 17}),
     "too-many-bytes-of-sentences": Entry(
         "has more than {limit:,} bytes of text", "give a part of the sentences", {"limit": 2**31}
     ),

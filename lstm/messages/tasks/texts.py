@@ -2,10 +2,11 @@
 
 from lstm.messages.entry import Entry
 
+TO_UTF8 = "save the file as UTF-8; if it is in Latin-1, `iconv -f LATIN1 -t UTF-8 OLD > NEW` does so"
 TEXTS: dict[str, Entry] = {
     "empty-text": Entry("is empty", "give a text"),
     "nul-bytes-in-text": Entry("has NUL bytes, so it is not a text file", "give a text in UTF-8"),
-    "byte-not-utf8": Entry("is not UTF-8 at byte {byte:,} of the file", "save the file as UTF-8", {"byte": 70_001}),
+    "byte-not-utf8": Entry("is not UTF-8 at byte {byte:,} of the file", TO_UTF8, {"byte": 70_001}),
     "text-too-large": Entry(
         "has {size:,} bytes, but at most {limit:,} are read",
         "give a part of the text",

@@ -173,6 +173,12 @@ NOTES: dict[str, Entry] = {
         "is taken as {low:g} to {high:g}, because the values are {type}",
         example={"low": 0.0, "high": 255.0, "type": "uint8"},
     ),
+    "sequences-trained-on": Entry(
+        "has sequences more than once: {count:,} of {total:,} sequences of the {part} part are also in the training "
+        "part, so its figures are too good",
+        "keep each sequence once",
+        {"count": 12, "total": 1_000, "part": "test"},
+    ),
     "time-may-come-first": Entry(
         "may have the time in its first axis: in the shape ({shape}), frames beside each other in the first axis are "
         "more alike than in the second, which is taken as the time. If so, use numpy.swapaxes(frames, 0, 1)",

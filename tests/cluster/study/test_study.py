@@ -466,6 +466,24 @@ def test_importances_of_depth_too(opened):
     assert made.importances().keys() == (SPACE | depth).keys()
 
 
+@pytest.mark.parametrize("held", [0, 1, 2], ids=["never", "once", "with two values"])
+def test_a_conditional_field_that_did_not_vary_has_no_importance(held):
+    """Optuna gives it 0, as if it did not matter."""
+    study = optuna.create_study()
+    of_method = optuna.distributions.CategoricalDistribution(["gradient", "evolution"])
+    of_rest = optuna.distributions.FloatDistribution(0, 1)
+    for number in range(WEIGHED_FROM):
+        params = {"method": "evolution" if number < held else "gradient", "rate": number / 20}
+        if number < held:
+            params["noise"] = number / 10
+        distributions = {name: of_method if name == "method" else of_rest for name in params}
+        study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=1 / (1 + number)))
+    found = stored.importances(study)
+    assert found.keys() == {"rate"} | ({"method"} if held else set()) | ({"noise"} if held > 1 else set())
+    assert sum(found.values()) == pytest.approx(1)
+    assert found["rate"] > 0
+
+
 @ON_SQLITE
 def test_the_importance_of_the_only_searched_field_is_what_optuna_says(opened):
     made = opened(space={"model.hidden_size": {"type": "int", "low": 1, "high": 64}})

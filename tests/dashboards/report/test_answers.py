@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from searches import searched
 
-from dashboards.report.answers import answers, gap, superior
+from dashboards.report.answers import answers, capital, gap, left_out, superior
 from dashboards.report.comparison import compare
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -75,6 +75,24 @@ def test_a_tie_is_half_a_pair(direction: Any, share: float) -> None:
 )
 def test_a_share_is_told_where_it_means_something(value: float, than: float, direction: Any, text: str) -> None:
     assert gap(value, than, direction) == text
+
+
+def test_a_setting_without_an_importance_is_named_with_the_reason(make: SimpleNamespace) -> None:
+    here: Any = {"training.method": "gradient", "model.cell": "lstm"}
+    evolved = {**here, "training.population": 8}
+    trials = [make.trial(n, 0.1 * n, settings={**here, "training.learning_rate": n}) for n in range(3)]
+    shares = {"training.learning_rate": 1.0}
+    found = left_out(sweep("a", trials), shares)
+    assert found == (
+        "without an importance, which needs two values: method (searched in 3 completed trials, always gradient), "
+        "cell (searched in 3 completed trials, always lstm)"
+    )
+    cut = make.trial(3, 0.9, "PRUNED", settings=evolved)
+    assert "population (searched in no completed trial)" in left_out(sweep("a", [*trials, cut]), shares)
+    one = make.trial(3, 0.9, settings=evolved)
+    assert "population (searched in 1 completed trial)" in left_out(sweep("a", [*trials, one]), shares)
+    assert left_out(sweep("a", trials), {}) == ""
+    assert told([sweep("a", trials)], {"a": shares})["Which setting matters?"].endswith(f" {capital(found)}.")
 
 
 def test_pruning_convergence_cost_and_importance(make: SimpleNamespace) -> None:

@@ -136,6 +136,15 @@ def test_too_few_completed_trials_have_no_importances() -> None:
     assert "by PED-ANOVA. b: too few completed trials to say: " in both
 
 
+def test_a_setting_that_did_not_vary_is_named() -> None:
+    varied, other = searched("a", 60), searched("b", 60)
+    trials = tuple(replace(each, settings={**each.settings, "model.cell": "lstm"}) for each in other.trials)
+    fixed = replace(other, trials=trials)
+    assert "by PED-ANOVA. Without an importance, which needs two values: cell (searched in " in page([fixed])
+    both = page([varied, fixed])
+    assert "by PED-ANOVA. b: without an importance, which needs two values: cell (searched in " in both
+
+
 @contextmanager
 def opened(chromium: Any, document: str, folder: Path, *, dark: bool = False) -> Iterator[browser.Opened]:
     """The page in a browser, all figures drawn, and no error of the console at its end."""

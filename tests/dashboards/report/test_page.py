@@ -136,6 +136,12 @@ def test_importances_say_how_many_trials_they_come_from(make: SimpleNamespace, c
     assert ("a rough estimate" in text) == few
 
 
+def test_a_setting_without_an_importance_is_named(make: SimpleNamespace) -> None:
+    trials = [make.trial(n, 1.0 + n, settings={"model.num_layers": n, "model.cell": "lstm"}) for n in range(11)]
+    text = _Page(report(sweep(trials), {"model.num_layers": 1.0}, [], {})).text
+    assert "Without an importance, which needs two values: cell (searched in 11 completed trials, always lstm)." in text
+
+
 def test_too_few_completed_trials_have_no_importances(make: SimpleNamespace) -> None:
     text = _Page(report(sweep([make.trial(n, 1.0 + n) for n in range(10)]), {}, [], {})).text
     assert "Too few completed trials to say: 10, and PED-ANOVA needs 11." in text

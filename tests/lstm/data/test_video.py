@@ -121,6 +121,19 @@ def test_time_in_the_first_axis_is_doubted(tmp_path):
     assert video.load(section(), saved(tmp_path, frames.swapaxes(0, 1))).doubts == ()
 
 
+def test_sequences_of_a_judged_part_that_are_trained_on_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "BLOCK", 3 * 5 * 6 * 4)  # a few sequences are read at once
+    frames = bytes_of(20)
+    data = video.load(section(), saved(tmp_path, frames))
+    assert data.doubts == ()
+    train, validation, test = (data.parts[part] for part in ("train", "validation", "test"))
+    frames[test[:2]] = frames[train[[5, 0]]]
+    frames[test[2], 0] = frames[train[1], 0]  # one equal frame is no equal sequence
+    frames[validation[1]] = frames[validation[0]]  # neither is trained on
+    (told,) = video.load(section(), saved(tmp_path, frames)).doubts
+    assert (told.code, told.values) == ("sequences-trained-on", {"part": "test", "count": 2, "total": 4})
+
+
 def test_a_refit_reads_all_and_knows_its_old_sequences(tmp_path):
     old, new = bytes_of(20), bytes_of(25)
     first = video.load(section(), saved(tmp_path, old))

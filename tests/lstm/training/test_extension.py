@@ -69,8 +69,9 @@ def test_stopped_at_its_last_epoch_and_extended(trial_config, series, training):
     assert is_same(extended(short, series, 3), trained(whole, series))
 
 
-def test_pruned_in_the_middle_of_a_cosine_and_extended(trial_config, series):
-    config = trial_config(training={"max_epochs": 8, "schedule": "cosine"})
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_pruned_in_the_middle_of_a_schedule_that_ends_and_extended(trial_config, series, schedule):
+    config = trial_config(training={"max_epochs": 8, "schedule": schedule})
     assert is_same(extended(config, series, 2), trained(config, series))
 
 

@@ -31,6 +31,7 @@ RECIPES = {
     "sgd with momentum": ({}, {"optimizer": "sgd", "momentum": 0.9}),
     "adamw and cosine": ({}, {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine"}),
     "plateau": ({}, {"schedule": "plateau", "schedule_patience": 0, "schedule_gamma": 0.1, "learning_rate": 1.0}),
+    "linear schedule": ({}, {"schedule": "linear"}),
     "exponential": ({}, {"schedule": "exponential", "schedule_gamma": 0.7}),
     "steps across passes": ({"num_layers": 2, "dropout": 0.4}, {"steps_per_epoch": 3}),
     "linear": ({"residual": "linear", "num_layers": 2, "dropout": 0.4}, {"weight_decay": 0.1, "optimizer": "adamw"}),
@@ -325,6 +326,7 @@ def test_clipping_bounds_the_step_and_tells_the_norm_before(trial_config, series
         ({"schedule": "exponential", "schedule_gamma": 0.5}, [0.1, 0.05, 0.025, 0.0125]),
         ({"schedule": "exponential"}, [0.1, 0.095, 0.09025, 0.0857375]),
         ({"schedule": "cosine"}, [0.1 * (1 + np.cos(np.pi * i / 4)) / 2 for i in range(4)]),
+        ({"schedule": "linear"}, [0.1, 0.075, 0.05, 0.025]),
         ({"schedule": "plateau", "schedule_patience": 0, "schedule_gamma": 0.1}, [0.1, 0.1, 0.01, 0.001]),
     ],
 )

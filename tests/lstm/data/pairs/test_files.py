@@ -212,4 +212,17 @@ def test_a_million_pairs_need_little_more_memory_than_their_files():
     answer = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     used, count = map(int, answer.split())
     assert count == 980_000
-    assert used < 6 * (files.Path("a.de").stat().st_size + files.Path("a.en").stat().st_size)
+    size = files.Path("a.de").stat().st_size + files.Path("a.en").stat().st_size
+    assert used < 6 * size
+    for units, most in (("bpe", 8), ("characters", 14)):  # 4 bytes for each unit, twice while they are packed
+        script = (
+            "import resource; from lstm.config.translate import *; from lstm.data import translate\n"
+            f"section = TranslateData(split=PairShares(validation=.01, test=.01), units='{units}')\n"
+            "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+            "before = peak(); found = translate.load(section, PairFiles(path='a.de', target_path='a.en'))\n"
+            "print(peak() - before, len(found.numbered.parts['train'].sources))"
+        )
+        answer = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+        used, count = map(int, answer.split())
+        assert count == 980_000
+        assert used < most * size, units
