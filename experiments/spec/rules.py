@@ -4,7 +4,6 @@ The main rule: an option that would do nothing in this combination is an error.
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
