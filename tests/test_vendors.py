@@ -53,6 +53,7 @@ MODULES = {
     "plotly.graph_objects",
     "plotly.offline",
     "psutil",
+    "pynvml",
     "pyarrow",
     "pyarrow.compute",
     "pyarrow.csv",

@@ -5,7 +5,7 @@ from typing import Literal
 
 from cluster.config import ResourcesConfig
 from cluster.launch.profile import KubernetesProfile, SlurmProfile
-from cluster.ray_backend.nodes import fit
+from cluster.ray_backend.room import fit
 from lstm.messages.message import Note
 
 Need = Literal["spec", "data", "code", "home", "study", "checkpoints"]
