@@ -12,8 +12,9 @@ BENCH_VENV ?= .venv-bench
 TORCH = $(shell grep '^torch==' requirements.lock)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST = $(BIN)/python -m pytest --dist worksteal
-# Workers that share their imports: eight seconds of CPU less for each than with `-n 4`.
-WORKERS = --tx '4*popen//python=$(BIN)/python tests/lab/workers.py'
+# Workers that share their imports: eight seconds of CPU less for each than with `-n 4`. There are more of them than
+# cores, since tests wait for Ray, servers and other processes; those of `unit` do not, and each worker collects anew.
+WORKERS = popen//python=$(BIN)/python tests/lab/workers.py
 UNIT = tests/lstm tests/cluster/space tests/cluster/test_config.py tests/cluster/test_goodput.py \
        tests/cluster/test_decisions.py tests/dashboards/report tests/experiments/spec tests/experiments/test_specs.py \
        tests/test_docs.py tests/test_layout.py tests/test_vendors.py
@@ -37,7 +38,7 @@ test: lint  ## every gate, as in CI
 
 # The tests that need no Ray, no server and no other process, without the 700 ways to write a table: a quarter of the time.
 unit: $(VENV)/installed-dev
-	$(PYTEST) $(WORKERS) -m 'not faults and not pages and not browser' --ignore=tests/lstm/data/test_tables.py $(UNIT)
+	$(PYTEST) --tx '2*$(WORKERS)' -m 'not faults and not pages and not browser' --ignore=tests/lstm/data/test_tables.py $(UNIT)
 
 lint: $(VENV)/installed-dev  ## ruff
 	$(BIN)/ruff check .
@@ -62,7 +63,7 @@ pictures: $(VENV)/installed-dev  ## the pictures of the documentation, from a re
 	$(BIN)/python tests/bench/pictures.py
 
 tests: $(VENV)/installed-dev  ## pytest
-	$(PYTEST) $(WORKERS)
+	$(PYTEST) --tx '4*$(WORKERS)'
 
 # Measuring the lines takes a quarter longer, and has to begin before the imports.
 coverage: $(VENV)/installed-dev  ## the same with the lines that no test reaches
