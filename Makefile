@@ -54,7 +54,7 @@ docs: build/docs/checked  ## build/docs/index.html, where a page has changed sin
 
 # Strict: a warning (a link that leads nowhere, a page that no other names) is an error. All pages are built anew, since
 # Sphinx warns of a page only when it reads it. The folders are named, too: a page may have been removed.
-build/docs/checked: $(VENV)/installed-dev Makefile $(shell find docs -not -name '*.pyc' -not -name __pycache__)
+build/docs/checked: $(VENV)/installed-dev Makefile $(shell find docs/. -not -name '*.pyc' -not -name __pycache__)
 	$(BIN)/python -m sphinx -b html -E -a -W -n --keep-going -q -d build/doctrees docs build/docs
 	@touch $@
 
@@ -73,7 +73,7 @@ coverage: $(VENV)/installed-dev  ## the same with the lines that no test reaches
 faults: $(VENV)/installed-dev  ## the full matrix of faults: more than an hour
 	$(BIN)/python -m pytest -m faults --durations=0
 
-# Pages with up to 1,000 runs in Chromium, light and dark; the pictures are in build/pages.
+# MLflow's pages with up to 1,000 runs, light and dark, and Optuna's, in Chromium; the pictures are in build/pages.
 pages: $(VENV)/installed-dev  ## the pages in a real browser: minutes
 	$(BIN)/python -m pytest -m pages --durations=0
 
