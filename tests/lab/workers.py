@@ -5,7 +5,6 @@ CODE`. The first to come starts the process that is forked, and that ends with i
 streams on, and stays until its worker has ended.
 """
 
-import contextlib
 import fcntl
 import gc
 import importlib
@@ -83,10 +82,6 @@ def _serve(listening: socket.socket, folder: Path) -> int:
     twin.warm()
     for name in MODULES:
         importlib.import_module(name)
-    with contextlib.suppress(ImportError):  # a private part of hypothesis, which each worker would spend a second on
-        from hypothesis.internal.conjecture.providers import _get_local_constants
-
-        _get_local_constants()  # those of all modules that are imported so far
     gc.freeze()
     listening.settimeout(1.0)
     workers: set[int] = set()
