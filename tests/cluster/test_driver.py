@@ -232,7 +232,7 @@ def test_a_driver_over_ray_that_ends_leaves_no_process_and_is_gone_on_with(comma
     """First, and again at last, in a process of this test's own: each goes on where the other stood."""
     command.kill_here(epochs=2)  # in the base's training
     assert command.ask(EPOCHS_KNOWN) == 2
-    driven = command.start("--set", "resources.max_concurrent=1")
+    driven = command.start()
     command.wait_for(driven, EPOCHS_KNOWN, 3)
     workers = command.left(b"ray::")
     command.send(workers, signal.SIGSTOP)  # the sweep must not be over before the other has looked

@@ -298,13 +298,10 @@ def put_tiny(folder):
 
 @pytest.fixture(scope="module")
 def over_ray(tmp_path_factory):
-    """The finished sweep's spec in a folder of the same modules, run over Ray on a terminal: its code and screen.
-
-    One worker is enough: each takes seconds to start.
-    """
+    """The finished sweep's spec in a folder of the same modules, run over Ray on a terminal: its code and screen."""
     folder = tmp_path_factory.mktemp("over-ray")
     put_tiny(folder)
-    answer = on_terminal(["run", "tiny.yaml", "--set", "resources.max_concurrent=1"], folder)
+    answer = on_terminal(["run", "tiny.yaml"], folder)
     return SimpleNamespace(folder=folder, home=folder / "runs", code=answer.code, shown=answer.shown)
 
 
