@@ -12,8 +12,9 @@ BENCH_VENV ?= .venv-bench
 TORCH = $(shell grep '^torch==' requirements.lock)
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST = $(BIN)/python -m pytest --dist worksteal
-# Workers that share their imports: eight seconds of CPU less for each than with `-n 4`.
-WORKERS = --tx '4*popen//python=$(BIN)/python tests/lab/workers.py'
+# Workers that share their imports: eight seconds of CPU less for each than with `-n 4`. There are more of them than
+# cores, since tests wait for Ray, servers and other processes; those of `unit` do not, and each worker collects anew.
+WORKERS = popen//python=$(BIN)/python tests/lab/workers.py
 UNIT = tests/lstm tests/cluster/space tests/cluster/test_config.py tests/cluster/test_goodput.py \
        tests/cluster/test_decisions.py tests/dashboards/report tests/experiments/spec tests/experiments/test_specs.py \
        tests/test_docs.py tests/test_layout.py tests/test_vendors.py
@@ -22,20 +23,22 @@ help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 .PHONY: help sweep check test unit coverage faults pages clusters gpu gpu-full bench lint types imports docs pictures tests schema clean
+# Gates side by side: pytest waits for other processes now and then, and the others are one process each.
+BESIDE = $(MAKE) --no-print-directory --jobs=3
 
 sweep: $(VENV)/installed  ## run experiments/co2.yaml, and show its trials
 	$(BIN)/sweep --home $(HOME_DIR) run experiments/co2.yaml
 	$(BIN)/sweep --home $(HOME_DIR) compare experiments/co2.yaml
 
-check: lint types imports unit  ## the quick gates: under 90 seconds
+check: lint  ## the quick gates: under 90 seconds
+	$(BESIDE) unit types imports
 
-# The pages are built while pytest waits for other processes.
-test: lint types imports  ## every gate, as in CI
-	$(MAKE) --no-print-directory --jobs=2 docs tests
+test: lint  ## every gate, as in CI
+	$(BESIDE) tests types docs imports
 
 # The tests that need no Ray, no server and no other process, without the 700 ways to write a table: a quarter of the time.
 unit: $(VENV)/installed-dev
-	$(PYTEST) $(WORKERS) -m 'not faults and not pages and not clusters and not browser' --ignore=tests/lstm/data/test_tables.py $(UNIT)
+	$(PYTEST) --tx '2*$(WORKERS)' -m 'not faults and not pages and not clusters and not browser' --ignore=tests/lstm/data/test_tables.py $(UNIT)
 
 lint: $(VENV)/installed-dev  ## ruff
 	$(BIN)/ruff check .
@@ -47,16 +50,20 @@ types: $(VENV)/installed-dev  ## mypy
 imports: $(VENV)/installed-dev  ## import-linter
 	$(BIN)/lint-imports
 
-# Strict: a warning (a link that leads nowhere, a page that no other names) is an error.
-docs: $(VENV)/installed-dev  ## build/docs/index.html
+docs: build/docs/checked  ## build/docs/index.html, where a page has changed since
+
+# Strict: a warning (a link that leads nowhere, a page that no other names) is an error. All pages are built anew, since
+# Sphinx warns of a page only when it reads it. The folders are named, too: a page may have been removed.
+build/docs/checked: $(VENV)/installed-dev Makefile $(shell find docs/. -not -name '*.pyc' -not -name __pycache__)
 	$(BIN)/python -m sphinx -b html -E -a -W -n --keep-going -q -d build/doctrees docs build/docs
+	@touch $@
 
 # docs/pictures from a sweep of experiments/co2.yaml; needs Chromium.
 pictures: $(VENV)/installed-dev  ## the pictures of the documentation, from a real sweep
 	$(BIN)/python tests/bench/pictures.py
 
 tests: $(VENV)/installed-dev  ## pytest
-	$(PYTEST) $(WORKERS)
+	$(PYTEST) --tx '4*$(WORKERS)'
 
 # Measuring the lines takes a quarter longer, and has to begin before the imports.
 coverage: $(VENV)/installed-dev  ## the same with the lines that no test reaches
@@ -66,7 +73,7 @@ coverage: $(VENV)/installed-dev  ## the same with the lines that no test reaches
 faults: $(VENV)/installed-dev  ## the full matrix of faults: more than an hour
 	$(BIN)/python -m pytest -m faults --durations=0
 
-# Pages with up to 1,000 runs in Chromium, light and dark; the pictures are in build/pages.
+# MLflow's pages with up to 1,000 runs, light and dark, and Optuna's, in Chromium; the pictures are in build/pages.
 pages: $(VENV)/installed-dev  ## the pages in a real browser: minutes
 	$(BIN)/python -m pytest -m pages --durations=0
 

@@ -23,7 +23,7 @@ from lstm.messages.message import Message, Note, note
 from lstm.own_code import imports
 from lstm.records.confirmation import CONFIRM, IN_WORDS, best_settings, is_left, lacking, to_confirm
 from lstm.records.events import EpochEnded, Notice, Record, SweepEnded, SweepStarted, TrialEnded, now_ms
-from lstm.records.sweep import LAUNCHED, Sweep
+from lstm.records.sweep import LAUNCHED, TRAINED_AGAIN, Sweep
 from lstm.records.trial import Trial
 
 LOG = logging.getLogger(__name__)
@@ -267,10 +267,15 @@ def _about_confirm(order: Order, sweep: Sweep, row: Mapping[str, Any], left: int
 
 
 def _replay(sweep: Sweep, memory: Memory, stop: Stop, record: Record, done: threading.Event) -> None:
-    """Send memory the events of ended trials that it lacks, from study and checkpoints; then set `done`."""
+    """Send memory the events of ended trials that it lacks, from study and checkpoints; then set `done`.
+
+    Memory may have the lost epochs of a trial that was trained again, if its driver was killed at once. It may not
+    answer before that training, so the study alone knows. What memory has already is not doubled.
+    """
     endings = sweep.endings()
     try:
         known = set(memory.recorded()) if endings else set()
+        known -= set(sweep.facts.get(TRAINED_AGAIN, ()))
         trials = {trial.number: trial for trial in sweep.trials}
         for ending in endings:
             if stop.code:  # interrupted: the next driver sends the rest

@@ -3,12 +3,12 @@
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pages
-import pytest
 import yaml
 from pages import DOCS, GENERATED, ROOT, anchors, blocks, console_lines, inline, links, named, text_of
 
@@ -22,9 +22,30 @@ FOLDERS = (*ROOMS, "tests", "docs")
 SECTIONS = ("data", "model", "training", "search", "probe", "resources", "storage", "tracking")
 PATH = re.compile(rf"({'|'.join(SECTIONS)})(\.[a-zA-Z_]\w*)+")
 PLACEHOLDER = re.compile(r"[A-Z]{2,}|…|\*|<")
-ALL = pytest.mark.parametrize("page", pages.pages(), ids=named)
-LINKED = pytest.mark.parametrize("page", pages.with_links(), ids=named)
-WRITTEN = pytest.mark.parametrize("page", [p for p in pages.pages() if p.parent != GENERATED], ids=named)
+
+
+def over(every: Sequence[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """Makes one test of a check of a page, for all of them: a test for each would take longer than its check does."""
+
+    def make(check: Callable[[Path], None]) -> Callable[[], None]:
+        def test() -> None:
+            wrong = []
+            for page in every:
+                try:
+                    check(page)
+                except AssertionError as error:
+                    wrong.append(f"{named(page)}: {error}")
+            assert every
+            assert not wrong, "\n\n".join(wrong)
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return make
+
+
+ALL, LINKED = over(pages.pages()), over(pages.with_links())
+WRITTEN = over([page for page in pages.pages() if page.parent != GENERATED])
 
 
 def lines_of_prose(page):

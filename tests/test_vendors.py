@@ -99,6 +99,9 @@ MODULES = {
     "torch.nn.utils.rnn",
     "yaml",
 }
+REACH = re.compile(
+    rf"\b({'|'.join((*VENDORS, 'pydantic', 'click', 'rich', 'pandas', 'sqlalchemy', 'sklearn'))})(\.\w+)*\._[a-z]\w*"
+)
 # What is found and stays, with its reason. A new one needs a better reason than that it works.
 ALLOWED = {
     "experiments/cli/group.py: os.environ['HOME']": "a user of a container may have no home, and libraries ask for one",
@@ -117,6 +120,16 @@ def sources() -> list[Path]:
 
 def is_private(name: str) -> bool:
     return (name.startswith("_") and not name.startswith("__") and name not in DOCUMENTED) or name in WRAPPED
+
+
+def named(node: ast.expr) -> str:
+    """The text of an expression; most are names with dots, of which it is known at once."""
+    parts = []
+    inner = node
+    while isinstance(inner, ast.Attribute):
+        parts.append(inner.attr)
+        inner = inner.value
+    return ".".join([inner.id, *reversed(parts)]) if isinstance(inner, ast.Name) else ast.unparse(node)
 
 
 class Scan(ast.NodeVisitor):
@@ -159,7 +172,7 @@ class Scan(ast.NodeVisitor):
         return is_self or ast.unparse(owner).startswith("super(")
 
     def visit_Call(self, node: ast.Call) -> None:
-        called = ast.unparse(node.func)
+        called = named(node.func)
         if called.split(".", maxsplit=1)[0] not in self._ours:
             self.found += [f"{called}({each.arg}=)" for each in node.keywords if each.arg and is_private(each.arg)]
         texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
@@ -179,8 +192,7 @@ class Scan(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        vendors = "|".join((*VENDORS, "pydantic", "click", "rich", "pandas", "sqlalchemy", "sklearn"))
-        if isinstance(node.value, str) and (reach := re.search(rf"\b({vendors})(\.\w+)*\._[a-z]\w*", node.value)):
+        if isinstance(node.value, str) and "._" in node.value and (reach := REACH.search(node.value)):
             self.found.append(f"code in a text: {reach[0]}")
 
     def _stored(self, target: ast.expr) -> None:
@@ -233,7 +245,7 @@ def made(nodes: Sequence[ast.AST]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            yield from [ast.unparse(each) for each in targets if ast.unparse(node.value.func) in classes]
+            yield from [ast.unparse(each) for each in targets if named(node.value.func) in classes]
 
 
 def imported(nodes: Sequence[ast.AST], *, ours: bool = False) -> Iterator[str]:

@@ -2,10 +2,9 @@
 
 Every method may be called again with the same event, by this driver after an outage or by the next one after a kill:
 a point has the timestamp at which it was measured, and MLflow takes the same point only once. A run is searched by
-its tags before one is created. Methods raise what the store raises.
+its tags before one is created, unless it is known that there is none. Methods raise what the store raises.
 """
 
-import bisect
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -13,17 +12,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dashboards.tracking import contents, runs
-from dashboards.tracking.contents import DESCRIPTION, FITTED, lineage, points, prefix_of, probed, settings_text, worked
+from dashboards.tracking.contents import DESCRIPTION, lineage, points, prefix_of, probed, settings_text, worked
+from dashboards.tracking.known import WHOLE, Ended, Known, ended
 from dashboards.views import views
 from lstm.records.epoch import Epoch, Place
 from lstm.records.events import About, SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
-from lstm.records.state import TrialState
 from lstm.records.trial import Trial
 
 # MLflow shows KILLED with the red cross of FAILED, but a pruned trial is no problem for the user. Its state is in the
 # tag sweep.state.
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
-WHOLE = {"sweep.recorded": "true"}
 ARTIFACT = {"sweep.artifact": "true"}  # the run has its checkpoint as an artifact
 _BEST = {"sweep.best": "true"}
 _TIMED = "epoch_s"  # a metric that every epoch has
@@ -41,13 +39,6 @@ class _Live:
     stored: dict[_Key, int] = field(default_factory=dict)  # the timestamps of an earlier driver's points
     recomputed: bool = False  # whether the store has an epoch that was computed again since
     short: bool = False  # whether the store refused an epoch
-
-
-@dataclass(frozen=True, order=True)
-class _Ended:
-    at_ms: int
-    number: int
-    state: TrialState = field(compare=False)
 
 
 class Ledger:
@@ -72,7 +63,11 @@ class Ledger:
         self._experiment: str | None = None
         self._sweep_run: str | None = None
         self._live: dict[int, _Live] = {}
-        self._ended: list[_Ended] | None = None  # in the order of their ends
+        self._known = Known(lambda: runs.search(self._client, self.experiment(), {}))
+
+    def doubt(self) -> None:
+        """Remember that a call has failed: the store may carry it out later, so every run is searched from now on."""
+        self._known.doubt()
 
     def forget(self) -> None:
         """Forget all ids, so that every run is searched again: somebody may have deleted one."""
@@ -149,7 +144,7 @@ class Ledger:
 
     def recorded(self) -> set[int]:
         """Return the numbers of the trials with complete runs."""
-        return {_ended(run).number for run in runs.search(self._client, self.experiment(), WHOLE)}
+        return {ended(run).number for run in runs.search(self._client, self.experiment(), WHOLE)}
 
     # --- a trial's run
 
@@ -256,10 +251,10 @@ class Ledger:
         self._merge()
         for name, text in files.items():
             self._client.log_text(run_id, text, name)
-        ended = self._all_ended()
+        every = self._known.ended()
         names = runs.metric_names(metrics)
-        at_ms = ended[-1].at_ms if ended else 0  # not the present time: a second call must send the same points
-        points = [(names[k], v, at_ms, len(ended)) for k, v in metrics.items()]
+        at_ms = every[-1].at_ms if every else 0  # not the present time: a second call must send the same points
+        points = [(names[k], v, at_ms, len(every)) for k, v in metrics.items()]
         tags = {"sweep.best_trial": str(best.number), "sweep.settings": settings_text(best.settings)} if best else {}
         tags |= {contents.PICTURED: contents.PICTURE} if contents.PICTURE in files else {}
         runs.log(self._client, run_id, metrics=points, tags=tags)
@@ -268,9 +263,9 @@ class Ledger:
 
     def hold_against(self, rivals: Mapping[str, float], verdict: str) -> None:
         """Log the rivals' figures, `rival/NAME/METRIC`, in the sweep's run, with the verdict as its description."""
-        ended = self._all_ended()
-        names, at_ms = runs.metric_names(rivals), ended[-1].at_ms if ended else 0
-        points = [(names[k], v, at_ms, len(ended)) for k, v in rivals.items()]
+        every = self._known.ended()
+        names, at_ms = runs.metric_names(rivals), every[-1].at_ms if every else 0
+        points = [(names[k], v, at_ms, len(every)) for k, v in rivals.items()]
         text = contents.describe_sweep(self._sweep, self._about, self._places(), verdict) if self._about else verdict
         runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: text} if verdict else {})
         runs.show_sweeps(self._client, self._home)
@@ -307,7 +302,9 @@ class Ledger:
                     "sweep.name": self._sweep,
                     **self._source(live),
                 },
+                may_be_there=self._known.may_have(number),
             )
+            self._known.add(number)
             live.sent.clear()
             live.stored = self._stored(run_id) if old else {}
             if live.started:
@@ -326,6 +323,8 @@ class Ledger:
         A server that hung may carry out a request after its sender gave up, searched, found nothing and created another
         run.
         """
+        if not self._known.begin_merge():
+            return
         home = runs.sweeps_experiment(self._client, self._artifacts)
         found = list(runs.search(self._client, home, {"sweep.name": self._sweep, "sweep.study": self._study}))
         if found:
@@ -372,24 +371,9 @@ class Ledger:
         """Log in the sweep's run the best value after this many ended trials, and how they ended."""
         if not event.place:  # a refit has no place among them
             return
-        ended = self._all_ended()
-        trial = _Ended(event.at_ms, event.number, event.state)
-        if trial not in ended:
-            bisect.insort(ended, trial)
+        every = self._known.end(Ended(event.at_ms, event.number, event.state))
         best = event.best_value
         point = [] if best is None else [("best", best, event.at_ms, event.place)]
-        counts = Counter(each.state for each in ended)
+        counts = Counter(each.state for each in every)
         tags = {f"sweep.trials.{state.lower()}": str(n) for state, n in counts.items()}
         runs.log(self._client, self.sweep_run(), metrics=point, tags=tags)
-
-    def _all_ended(self) -> list[_Ended]:
-        """Return the trials with complete runs, this driver's and earlier drivers', without refits."""
-        if self._ended is None:
-            found = runs.search(self._client, self.experiment(), WHOLE)
-            self._ended = sorted(_ended(run) for run in found if FITTED not in run.data.tags)
-        return self._ended
-
-
-def _ended(run: Any) -> _Ended:
-    tags = run.data.tags
-    return _Ended(run.info.end_time or 0, int(tags["sweep.trial"]), tags.get("sweep.state", "FAIL"))

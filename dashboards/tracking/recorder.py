@@ -270,6 +270,8 @@ class Recorder:
             try:
                 deliver(self._open())
             except Exception as error:
+                if self._ledger is not None:
+                    self._ledger.doubt()
                 if not runs.is_refusal(error):
                     self._tell_away(error)
                     pause_s = self._wait(pause_s)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from dashboards.tracking import runs
 from dashboards.tracking.contents import LATER
-from dashboards.tracking.ledger import WHOLE
+from dashboards.tracking.known import WHOLE
 from lstm.config.trial import LossOn
 from lstm.records import looks
 from lstm.records.epoch import Epoch, Why

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from dashboards.tracking import contents, runs
 from dashboards.tracking.contents import DESCRIPTION, FINAL, SETTING, lineage, points, probed, settings_text, worked
-from dashboards.tracking.ledger import ARTIFACT, STATUS, WHOLE
+from dashboards.tracking.known import WHOLE
+from dashboards.tracking.ledger import ARTIFACT, STATUS
 from dashboards.views import views
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig

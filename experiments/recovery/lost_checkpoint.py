@@ -89,7 +89,10 @@ def _valid(swept: Sweep, trial: Trial, data: bytes, say: Say) -> "Checkpoint | N
 def _train(
     plan: Plan, swept: Sweep, trial: Trial, heed: Callable[[], object], start: Mapping[str, Any] | None
 ) -> "Checkpoint":
-    """Train a trial from its seed for as many epochs as it had. A checkpoint is written after each epoch."""
+    """Train a trial from its seed for as many epochs as it had, and write its checkpoint when all are trained.
+
+    Nothing is written before: a checkpoint with the first of the epochs would later be taken for the whole.
+    """
     from cluster.study import stored
     from lstm import checkpoint
     from lstm.config.trial import TrialConfig
@@ -116,10 +119,10 @@ def _train(
         facts = tasks.facts_row(config, plan.series, epoch.window)
         kept = checkpoint.Checkpoint(config, facts, epoch.state, study=order.study_id, number=trial.number)
         kept = replace(kept, derived=derived)
-        checkpoint.write(trial.checkpoint, trial.attempt, kept)
         if not trial.is_refit and len(swept.windows.steps(epoch.state.history, swept.direction)) >= len(trial.steps):
             break
     assert kept is not None
+    checkpoint.write(trial.checkpoint, trial.attempt, kept)
     return kept
 
 

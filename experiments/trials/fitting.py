@@ -282,7 +282,7 @@ class _Fit:
         mine = [each for each in swept.refits if each.derived == derived and each.state != "FAIL"]
         trial = next((each for each in mine if each.state == "COMPLETE" or not each.ended), None)
         if trial is not None and trial.ended:
-            self._keep(swept, trial, recorder)
+            self._keep(study, swept, trial, recorder)
             return trial.number
         if trial is None and (gone := next((each for each in mine if each.diverged), None)):
             return gone.number
@@ -291,7 +291,7 @@ class _Fit:
         self.open.append(number)
         return number
 
-    def _keep(self, swept: Sweep, trial: Trial, recorder: "Recorder") -> None:
+    def _keep(self, study: "Study", swept: Sweep, trial: Trial, recorder: "Recorder") -> None:
         """Make sure that an ended trial has its weights, and MLflow its run."""
         from lstm import ownership
 
@@ -300,6 +300,7 @@ class _Fit:
             artifact = partial(recorder.artifact, trial.number)
             plan = replace(self.ready.plan, series=self.ready.series(trial.fitted.get(START)))
             start = self._weights(trial.fitted)
+            self._unmark(study)
             found, _ = mend(plan, swept, trial, artifact, self.view.say, heed=self.stop.heed, start=start)
         tell_again(swept, trial, found, recorder)
 

@@ -229,8 +229,8 @@ def test_workers_of_a_host_share_the_series_in_memory(joined, order, tmp_path):
             return {"shared": any(start <= address < end for start, end in ends), "done": True}
 
     looks = tune.with_parameters(Looks, series=series)
-    found = tune.run(looks, num_samples=2, verbose=0, storage_path=str(tmp_path / "tune"))
-    assert [result["shared"] for result in found.results.values()] == [True, True]
+    found = tune.run(looks, num_samples=1, verbose=0, storage_path=str(tmp_path / "tune"))
+    assert [result["shared"] for result in found.results.values()] == [True]
 
 
 class Unreadable:
@@ -249,6 +249,7 @@ def test_an_error_beside_our_own_step_is_told_as_what_it_is(drive, order, monkey
         assert end.reason == "its process could not go on: ZeroDivisionError: division by zero (1 times)"
 
 
+@pytest.mark.faults  # tests/cluster/test_controller.py asks it of three causes; what Ray says of one is asked above
 def test_where_no_worker_comes_to_life_the_sweep_ends_and_its_trials_stay_to_be_run(drive, order, monkeypatch):
     monkeypatch.setattr(controller, "UNBORN", 2)
     outcome, events, _ = drive(order(n_trials=1, resources=ONE), notes=(Unreadable(),))
@@ -367,13 +368,15 @@ def test_a_sweep_interrupted_bereft_of_a_worker_and_extended(drive, order, tmp_p
     assert list(Path(tempfile.gettempdir()).iterdir()) == []
 
 
-def test_a_target_ends_the_sweep_and_closes_what_is_open(drive, order):
-    outcome, events, _ = drive(order(stop={"target": 1e6}, n_trials=6, resources=ONE))
+@pytest.mark.parametrize("here", [True, pytest.param(False, marks=pytest.mark.faults)])
+def test_a_target_ends_the_sweep_and_closes_what_is_open(drive, order, here):
+    todo = order(stop={"target": 1e6}, n_trials=6, resources=ONE)
+    outcome, events, _ = drive(todo, here=here)
     assert (outcome.code, outcome.complete) == (0, True)
     assert "reached the target" in outcome.reason
     assert "RUNNING" not in {t.state for t in outcome.sweep.trials}
     assert len({e.number for e in told(events, TrialEnded)}) == len(outcome.sweep.trials) < 6
-    outcome, events, _ = drive(order(stop={"target": 1e6}, n_trials=6, resources=ONE))
+    outcome, events, _ = drive(todo, here=here)
     assert outcome.complete
     assert told(events, TrialStarted) == []
 

@@ -179,6 +179,7 @@ def broken(requests: list[Request]) -> bool:
 # --- what follows an outage
 
 
+@pytest.mark.faults  # after a fault it is so, too: each of the others judges it
 def test_without_a_fault_all_is_as_the_judge_wants_it(
     server: MlflowServer, proxy: Proxy, name: str, make: SimpleNamespace
 ) -> None:
@@ -228,7 +229,7 @@ def test_the_first_request_of_every_kind_may_break(
     ("modes", "share", "seed"),
     [
         pytest.param(("swallow",), 0.15, 1, marks=pytest.mark.faults),
-        (("503", "swallow", "cut", "refuse"), 0.15, 2),
+        pytest.param(("503", "swallow", "cut", "refuse"), 0.15, 2, marks=pytest.mark.faults),
         *(pytest.param(BROKEN, 0.1, seed, marks=pytest.mark.faults) for seed in range(10, 16)),
         *(pytest.param(("swallow",), 0.2, seed, marks=pytest.mark.faults) for seed in range(20, 26)),
     ],

@@ -6,15 +6,18 @@ is saved as that file. What can't be run in a test is a block of `sh`, or has a 
 
 import os
 import re
+import runpy
 import shlex
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 import stand_in
+import twin
 from click.testing import CliRunner
 from pages import DOCS, ROOT, blocks, console_lines, inline, text_of
 
@@ -45,7 +48,7 @@ LESS = {
     TEXT: "--set training.max_epochs=1",
     TRANSLATE: "--set training.max_epochs=1 --set training.steps_per_epoch=5 --set data.translated=10 "
     "--set search.n_trials=1 --set data.split.validation=0.01 --set data.split.test=0.01 --set data.beam_size=1",
-    ARTICLE: "--set training.max_epochs=2",
+    ARTICLE: "--set training.max_epochs=1",
 }
 TRAINING = ("plan", "run", "train")
 OF_A_SHELL = re.compile(r"[|<>&;$*]")
@@ -84,6 +87,8 @@ class Reader:
             if done.exception and not isinstance(done.exception, SystemExit):
                 raise done.exception
             assert done.exit_code == 0, f"{line}\n{done.output}"
+        elif words[0] == "python" and not OF_A_SHELL.search(line):
+            self.execute(words[1:])
         else:
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", line],
@@ -94,6 +99,20 @@ class Reader:
                 check=False,
             )
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+    def execute(self, words):
+        """A program, in a child that has imported what it needs: a new process takes seconds for that."""
+
+        def act():
+            warnings.simplefilter("ignore")  # pytest's errors are for this process
+            sys.argv[:] = words
+            sys.path.insert(0, str(self.folder))
+            runpy.run_path(words[0], run_name="__main__")
+
+        log = self.folder.with_name("program.txt")
+        code = twin.forked(act, log)
+        assert code == 0, f"{words}\n{log.read_text()}"
+        log.unlink()
 
     def look(self, words):
         """Ctrl-C once the command has said where its page is."""

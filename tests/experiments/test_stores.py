@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +23,7 @@ from experiments.home import FORMAT, RECORD
 from lstm import checkpoint, ownership
 from lstm.messages.message import note
 from lstm.storage import files
+from lstm.training import loop
 
 SPEC = """\
 name: tiny
@@ -615,12 +617,22 @@ def test_the_best_trials_lost_checkpoint_comes_back_from_mlflow(work, sweep):
     judge(sweep, work / "runs")
 
 
-def test_where_mlflow_has_none_it_is_trained_again_to_the_bit(work, sweep):
+def test_where_mlflow_has_none_it_is_trained_again_to_the_bit_whenever_that_is_killed(work, sweep, monkeypatch):
+    def killed_after_one(*arguments, **named):
+        yield next(trained(*arguments, **named))
+        twin.kill()
+
     best = best_of(sweep)
     before = checkpoint.load(best["checkpoint"]).state
     shutil.rmtree(best["checkpoint"])
     for artifact in (work / "runs" / "artifacts").rglob("checkpoint.pt"):
         artifact.unlink()
+    trained = loop.train
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "train", killed_after_one)
+        assert run(work) == -signal.SIGKILL, said(work)
+    assert checkpoint.names(best["checkpoint"]) == [], "the first of its epochs are not the trial"
+    twin.killed_at(work, "tiny.yaml", "runs", before.place)  # MLflow has the lost epochs still
     assert run(work) == 0, said(work)
     after = checkpoint.load(best["checkpoint"]).state
     assert [e.value for e in after.history] == [e.value for e in before.history]

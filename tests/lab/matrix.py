@@ -1,4 +1,7 @@
-"""A matrix of cases of which `make test` runs a diagonal: each value of each axis. `make faults` runs the others."""
+"""Wide tests, of which `make test` runs a part and `make faults` the whole.
+
+Of a matrix of cases, the part is a diagonal: each value of each axis. Of drawn examples, it is the first of them.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -22,3 +25,8 @@ def diagonal(**axes: Sequence[Any]) -> pytest.MarkDecorator:
         for places in itertools.product(*(range(len(axis)) for axis in axes.values()))
     ]
     return pytest.mark.parametrize(tuple(axes), cases)
+
+
+def examples(few: int, many: int) -> pytest.MarkDecorator:
+    """Parametrize a test over `count`, of the examples that hypothesis draws: `few` of them, or `many`."""
+    return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.faults)])

@@ -165,8 +165,8 @@ def run(
     return forked(act, folder / "driver.log", drawn=drawn)
 
 
-def killed_at(folder: Path, spec: str, home: str, place: Place) -> None:
-    """`sweep run --in-process` in a child, which is killed once the checkpoint of an epoch at `place` is written."""
+def killed_at(folder: Path, spec: str, home: str, place: Place, words: Sequence[str] = ("run",)) -> None:
+    """A verb, as in `run`, in a child, which is killed once the checkpoint of an epoch at `place` is written."""
 
     def act() -> None:
         def written(*arguments: Any) -> str:
@@ -177,7 +177,7 @@ def killed_at(folder: Path, spec: str, home: str, place: Place) -> None:
 
         kept, checkpoint.write = checkpoint.write, written  # type: ignore[assignment] # of the child alone
         os.chdir(folder)
-        main(["run", spec, "--in-process", "--home", home, "--json"])
+        main([words[0], spec, *words[1:], "--in-process", "--home", home, "--json"])
 
     assert forked(act, folder / "driver.log") == -signal.SIGKILL
 

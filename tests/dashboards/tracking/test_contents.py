@@ -108,6 +108,7 @@ def recorded(server: MlflowServer, make: SimpleNamespace) -> tuple[str, str]:
     return pages[0] + "?workflowType=machine_learning", pages[1] + "?workflowType=machine_learning"
 
 
+@pytest.mark.pages  # of MLflow's pages in a browser, make test opens one: tests/dashboards/test_runs_page.py
 def test_mlflow_shows_description_data_and_report(server: MlflowServer, make: SimpleNamespace, chromium: Any) -> None:
     trial, of_sweep = recorded(server, make)
     with browser.opened(chromium, trial) as tab:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matrix import examples
 
 from experiments.spec.experiment import Experiment
 from experiments.spec.loader import comparable, load, spec_hash, warnings
@@ -222,20 +223,24 @@ def mutated(tree, dice):
         return
 
 
-@settings(max_examples=150, derandomize=True, deadline=None, database=None)
-@given(seed=st.integers(0, 2**32), count=st.integers(1, 4))
-def test_a_mutated_spec_loads_or_is_bad_input(right, core, tmp_path_factory, seed, count):
-    dice, tree = random.Random(seed), core(right.text)
-    for _ in range(count):
-        mutated(tree, dice)
-    path = tmp_path_factory.getbasetemp() / "mutated.yaml"
-    path.write_text(json.dumps(tree))
-    try:
-        told = json.dumps(comparable(load(path, (), {"X": SECRET})))
-    except BadInput as error:
-        told = f"{error}\n{[fault.row() for fault in error.faults]}"
-    assert told
-    assert "hunter2" not in told
+@examples(50, 600)
+def test_a_mutated_spec_loads_or_is_bad_input(right, core, tmp_path, count):
+    @settings(max_examples=count, derandomize=True, deadline=None, database=None)
+    @given(seed=st.integers(0, 2**32), times=st.integers(1, 4))
+    def check(seed, times):
+        dice, tree = random.Random(seed), core(right.text)
+        for _ in range(times):
+            mutated(tree, dice)
+        path = tmp_path / "mutated.yaml"
+        path.write_text(json.dumps(tree))
+        try:
+            told = json.dumps(comparable(load(path, (), {"X": SECRET})))
+        except BadInput as error:
+            told = f"{error}\n{[fault.row() for fault in error.faults]}"
+        assert told
+        assert "hunter2" not in told
+
+    check()
 
 
 def test_a_right_spec_is_validated_once(spec, monkeypatch):

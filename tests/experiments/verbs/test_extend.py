@@ -17,6 +17,7 @@ from experiments import SpecError, load
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.data.forecast import load as load_data
+from lstm.records.epoch import Place
 from lstm.records.state import Derived
 from lstm.training import loop
 
@@ -235,7 +236,15 @@ def killed_at(points, folder):
 
 
 def test_an_extension_that_a_killed_driver_left_goes_on(cosine):
-    killed_at(lambda steps: [steps // 2], cosine[0])
+    folder, sweep = cosine
+    extend = ("extend", str(PRUNED), "--epochs", "4")
+    twin.killed_at(folder, "tiny", "runs", Place(1, 1), extend)  # its parent is trained again: MLflow knows the old one
+    assert kept(folder, PRUNED).state.model
+    twin.killed_at(folder, "tiny", "runs", Place(1, 3))
+    assert twin.run(folder, "tiny", "runs") == 0, said(folder)
+    judge(sweep, folder)
+    config = TrialConfig.model_validate(studied(folder).trials[PRUNED].config)
+    assert same(kept(folder, 5), alone(folder, config, 4))
 
 
 @pytest.mark.faults

@@ -2,20 +2,18 @@
 
 import json
 import math
+import os
 import shutil
 import sqlite3
-import subprocess
-import sys
-import threading
 from contextlib import closing
 from pathlib import Path
 
+import forking
 import pytest
+import twin
 from audit import audit
 
 from lstm.diagnostics import probe
-
-SCRIPT = Path(sys.executable).with_name("sweep")
 
 
 def stored(home, number):
@@ -79,26 +77,28 @@ def points_that_are_gone_or_changed_are_found_and_told_again(home, sweep, number
 
 @pytest.mark.usefixtures("blank_pages")
 def test_two_at_once_measure_once(home, sweep, monkeypatch):
-    taking, done = threading.Event(), []
+    """The other is a child that begins when the first one measures."""
+    begun, begin = os.pipe()
     whole = probe.probe
 
-    def slow(subject):
-        taking.set()
+    def telling(subject):
+        os.write(begin, b".")
         return whole(subject)
 
-    monkeypatch.setattr(probe, "probe", slow)
-
-    def second():
-        taking.wait(60)
-        done.append(
-            subprocess.run([SCRIPT, "probe", "tiny", "--home", home], capture_output=True, check=False).returncode
+    words = ["probe", "tiny", "--home", home]
+    with Path(os.devnull).open("r+b") as null:
+        streams = (null.fileno(),) * 3
+        other = forking.start(
+            words, home.parent, dict(os.environ), streams, leave=(begin,), before=lambda: os.read(begun, 1)
         )
-
-    other = threading.Thread(target=second)
-    other.start()
-    assert sweep("probe", "tiny", "--home", home).code == 0
-    other.join()
-    assert done == [0]
+    try:
+        monkeypatch.setattr(probe, "probe", telling)
+        assert sweep(*words).code == 0
+    finally:
+        os.close(begin)
+        code = twin.wait(other)
+        os.close(begun)
+    assert code == 0
     assert sweep("verify", "tiny", "--home", home).code == 0
 
 

@@ -258,6 +258,20 @@ def test_a_refit_that_is_killed_at_every_point_goes_on_to_the_same_weights(ended
     killed_at(lambda steps: range(1, steps + 1), ended[0], "--seeds", "2")
 
 
+@pytest.mark.faults  # of a trial of the search and of an extension's parent it is asked in `make test`
+def test_a_lost_refit_that_is_trained_again_and_killed_is_found_by_the_next_run(ended):
+    folder, sweep = ended
+    assert sweep("refit", "tiny").code == 0
+    [made] = studied(folder).refit
+    before = kept(folder, made.number)
+    shutil.rmtree(next((folder / "runs" / "tiny").glob(f"*/trial-{made.number:04d}")))
+    shutil.rmtree(folder / "runs" / "artifacts")  # so that it is trained again
+    twin.killed_at(folder, "tiny", "runs", before.state.place, ("refit",))
+    assert same(kept(folder, made.number), before)
+    assert twin.run(folder, "tiny", "runs") == 0, said(folder)
+    judge(sweep, folder)
+
+
 def trainings(folder):
     """The files and the folders of the trainings for windows."""
     return (folder / "runs" / "tiny").glob("*/warm-*/**/*")
@@ -273,19 +287,13 @@ def longer(monkeypatch):
     monkeypatch.setattr(refit, "warm_epochs", lambda epochs, seen, count: epochs)
 
 
-@pytest.mark.usefixtures("longer")
-def test_a_warm_refit_that_was_killed_goes_on_to_the_same_weights(ended, tiny):
-    folder, _ = ended
-    newer(folder, tiny, 318)
-    killed_at(lambda steps: [steps // 3], folder, "--trial", "0", "--warm", other=("--trial", "0"), run=2)
-    assert studied(folder).refit[0].fitted["start"] == "warm"
-
-
-@pytest.mark.faults
+@pytest.mark.faults  # that a refit goes on which was killed is asked above
 @pytest.mark.usefixtures("longer")
 def test_a_warm_refit_that_is_killed_at_every_point_goes_on_to_the_same_weights(ended, tiny):
-    newer(ended[0], tiny, 318)
-    killed_at(lambda steps: range(1, steps + 1), ended[0], "--trial", "0", "--warm", other=("--trial", "0"), run=2)
+    folder, _ = ended
+    newer(folder, tiny, 318)
+    killed_at(lambda steps: range(1, steps + 1), folder, "--trial", "0", "--warm", other=("--trial", "0"), run=2)
+    assert studied(folder).refit[0].fitted["start"] == "warm"
 
 
 @pytest.mark.usefixtures("longer")

@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix import diagonal
+from matrix import diagonal, examples
 
 from lstm.config.forecast import ForecastData, Split
 from lstm.data.profile.files import GivenFile
@@ -1268,40 +1268,48 @@ def read_as_it_was_meant(found, content, times, values, gone, word):
     assert word != "-999" or not gone or made.sentinels
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
-@given(data=st.data())
-def test_open_hours_are_read_as_they_were_meant(found, data):
-    opens, shuts = data.draw(st.integers(5, 10)), data.draw(st.integers(14, 22))
-    step = data.draw(st.sampled_from(["h", "30min", "15min"]))
-    days = data.draw(st.sampled_from([range(5), range(6)]))
-    rows = 960 * {"h": 1, "30min": 2, "15min": 4}[step]
-    times = opened("2021-02-01", rows, step, (opens, shuts), days)
-    values = np.random.default_rng(opens).normal(50, 9, len(times)).round(3)
-    form = data.draw(st.sampled_from(["%Y-%m-%d %H:%M", "%d-%b-%y %I:%M %p", "%Y%m%d%H%M"]))
-    made, table = found(csv(times.strftime(form), values))
-    check(made, table, times, values)
-    assert made.reading["open_hours"]
+@examples(10, 150)
+def test_open_hours_are_read_as_they_were_meant(found, count):
+    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
+    @given(data=st.data())
+    def check_each(data):
+        opens, shuts = data.draw(st.integers(5, 10)), data.draw(st.integers(14, 22))
+        step = data.draw(st.sampled_from(["h", "30min", "15min"]))
+        days = data.draw(st.sampled_from([range(5), range(6)]))
+        rows = 960 * {"h": 1, "30min": 2, "15min": 4}[step]
+        times = opened("2021-02-01", rows, step, (opens, shuts), days)
+        values = np.random.default_rng(opens).normal(50, 9, len(times)).round(3)
+        form = data.draw(st.sampled_from(["%Y-%m-%d %H:%M", "%d-%b-%y %I:%M %p", "%Y%m%d%H%M"]))
+        made, table = found(csv(times.strftime(form), values))
+        check(made, table, times, values)
+        assert made.reading["open_hours"]
+
+    check_each()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
-@given(data=st.data())
-def test_wide_tables_and_panels_are_refused_however_they_are_written(refused, data):
-    mark, decimal = data.draw(st.sampled_from([(",", "."), (";", ","), ("\t", ".")]))
-    rows, count = data.draw(st.integers(12, 30)), data.draw(st.integers(9, 40))
-    numbers = np.random.default_rng(rows).normal(50, 9, (rows, count)).round(2)
-    if data.draw(st.booleans()):
-        names = data.draw(st.sampled_from([lambda n: f"V{n}", lambda n: f"d_{n}", lambda n: f"{DAYS[n]:%Y-%m-%d}"]))
-        frame = pd.DataFrame(numbers, columns=[names(n) for n in range(count)])
-        frame.insert(0, "who", [f"s{n}" for n in range(rows)])
-        codes = {"series-in-rows"}
-    else:
-        key = data.draw(st.sampled_from(["shop", "sensor", "country"]))
-        order = data.draw(st.sampled_from([["t", key], [key, "t"]]))
-        lines = [(f"{d:%Y-%m-%d}", f"s{n}", numbers[n, 0] + d.day) for n in range(4) for d in DAYS[:count]]
-        frame = pd.DataFrame(lines)
-        frame = frame.set_axis(["t", key, "v"], axis=1).sort_values(order)
-        codes = {"several-series"}
-    assert refused(frame.to_csv(index=False, sep=mark, decimal=decimal)).code in codes
+@examples(10, 150)
+def test_wide_tables_and_panels_are_refused_however_they_are_written(refused, count):
+    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
+    @given(data=st.data())
+    def check_each(data):
+        mark, decimal = data.draw(st.sampled_from([(",", "."), (";", ","), ("\t", ".")]))
+        rows, count = data.draw(st.integers(12, 30)), data.draw(st.integers(9, 40))
+        numbers = np.random.default_rng(rows).normal(50, 9, (rows, count)).round(2)
+        if data.draw(st.booleans()):
+            names = data.draw(st.sampled_from([lambda n: f"V{n}", lambda n: f"d_{n}", lambda n: f"{DAYS[n]:%Y-%m-%d}"]))
+            frame = pd.DataFrame(numbers, columns=[names(n) for n in range(count)])
+            frame.insert(0, "who", [f"s{n}" for n in range(rows)])
+            codes = {"series-in-rows"}
+        else:
+            key = data.draw(st.sampled_from(["shop", "sensor", "country"]))
+            order = data.draw(st.sampled_from([["t", key], [key, "t"]]))
+            lines = [(f"{d:%Y-%m-%d}", f"s{n}", numbers[n, 0] + d.day) for n in range(4) for d in DAYS[:count]]
+            frame = pd.DataFrame(lines)
+            frame = frame.set_axis(["t", key, "v"], axis=1).sort_values(order)
+            codes = {"several-series"}
+        assert refused(frame.to_csv(index=False, sep=mark, decimal=decimal)).code in codes
+
+    check_each()
 
 
 # --- What a reviewer's files have shown ---------------------------------------------------------------------

@@ -172,6 +172,7 @@ def test_it_listens_where_it_was_told_to(port):
         socket.create_connection((socket.gethostbyname("127.0.0.2"), port), timeout=5)
 
 
+@pytest.mark.pages  # that each way to delete is refused is tested above, without a browser
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_what_a_user_of_a_browser_deletes_stays(study, url, port, chromium):
     before = content(url)

@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from matrix import examples
 
 from lstm.data.forecast import prepare
 from lstm.data.tables import regular
@@ -460,49 +461,59 @@ def files(draw):
     return data + draw(st.sampled_from([b"\n"] * 6 + [b"", b"\xff", b"\0"]))
 
 
-@settings(
-    derandomize=True,
-    deadline=None,
-    max_examples=120,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(
-    content=files() | files() | files() | st.binary(max_size=60),
-    missing=st.sampled_from(["refuse", "interpolate", "forward_fill", "skip"]),
-    step=st.sampled_from([*[None] * 6, "1D", "12h", "MS", "nonsense"]),
-    time=st.sampled_from(["t", "t", "t", None]),
-)
-def test_no_file_gives_anything_but_a_clear_error_or_a_right_series(
-    tmp_path, shared_config, content, missing, step, time
-):
-    (tmp_path / "a.csv").write_bytes(content)
-    config = shared_config(missing=missing, step=step if time else None, time=time, past_covariates=["p"])
-    try:
-        found = regular.read(config, tmp_path / "a.csv")
-        assert_regular(found)
-        series = prepare(found, config, 3)
-    except BadInput:
-        return
-    assert np.isfinite(series.values).all()
-    assert len(series.train_origins(config)) * len(series.origins("validation", config)) > 0
+def drawn(count):
+    """So many examples, the same ones on every machine."""
+    return settings(
+        derandomize=True,
+        deadline=None,
+        max_examples=count,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 
-@settings(derandomize=True, deadline=None, max_examples=60, database=None)
-@given(
-    values=st.lists(st.floats(-1e200, 1e200, allow_subnormal=False), min_size=2, max_size=40),
-    freq=st.sampled_from(["D", "h", "15min", "7D", "MS", "ME", "QS", "YE", "1s"]),
-    mark=st.sampled_from([",", ";", "\t"]),
-    end=st.sampled_from(["\n", "\r\n"]),
-)
-def test_every_well_formed_file_is_read_as_it_was_written(tmp_path_factory, shared_config, values, freq, mark, end):
-    folder = tmp_path_factory.mktemp("csv", numbered=True)
-    times = pd.date_range("1999-12-31", periods=len(values), freq=freq)
-    lines = [f"t{mark}y", *(f"{t}{mark}{v!r}" for t, v in zip(times, values, strict=True))]
-    (folder / "a.csv").write_bytes(end.join([*lines, ""]).encode())
-    found = regular.read(shared_config(), folder / "a.csv")
-    assert found.times.tolist() == times.tolist()
-    np.testing.assert_array_equal(found.values[:, 0], values)
+@examples(40, 400)
+def test_no_file_gives_anything_but_a_clear_error_or_a_right_series(tmp_path, shared_config, count):
+    @drawn(count)
+    @given(
+        content=files() | files() | files() | st.binary(max_size=60),
+        missing=st.sampled_from(["refuse", "interpolate", "forward_fill", "skip"]),
+        step=st.sampled_from([*[None] * 6, "1D", "12h", "MS", "nonsense"]),
+        time=st.sampled_from(["t", "t", "t", None]),
+    )
+    def check(content, missing, step, time):
+        (tmp_path / "a.csv").write_bytes(content)
+        config = shared_config(missing=missing, step=step if time else None, time=time, past_covariates=["p"])
+        try:
+            found = regular.read(config, tmp_path / "a.csv")
+            assert_regular(found)
+            series = prepare(found, config, 3)
+        except BadInput:
+            return
+        assert np.isfinite(series.values).all()
+        assert len(series.train_origins(config)) * len(series.origins("validation", config)) > 0
+
+    check()
+
+
+@examples(20, 200)
+def test_every_well_formed_file_is_read_as_it_was_written(tmp_path, shared_config, count):
+    @drawn(count)
+    @given(
+        values=st.lists(st.floats(-1e200, 1e200, allow_subnormal=False), min_size=2, max_size=40),
+        freq=st.sampled_from(["D", "h", "15min", "7D", "MS", "ME", "QS", "YE", "1s"]),
+        mark=st.sampled_from([",", ";", "\t"]),
+        end=st.sampled_from(["\n", "\r\n"]),
+    )
+    def check(values, freq, mark, end):
+        times = pd.date_range("1999-12-31", periods=len(values), freq=freq)
+        lines = [f"t{mark}y", *(f"{t}{mark}{v!r}" for t, v in zip(times, values, strict=True))]
+        (tmp_path / "a.csv").write_bytes(end.join([*lines, ""]).encode())
+        found = regular.read(shared_config(), tmp_path / "a.csv")
+        assert found.times.tolist() == times.tolist()
+        np.testing.assert_array_equal(found.values[:, 0], values)
+
+    check()
 
 
 @pytest.mark.parametrize("step", ["7D", "MS", "ME", "B", "LWOM-FRI", "bh", "90min", "h"])
