@@ -128,7 +128,7 @@ def _open(order: Order, series: Dataset, settle: Callable[[], None]) -> Study:
     try:
         settle()
         study = open_study(order, series)
-        if order.launched:
+        if order.launched or study.facts.get(LAUNCHED):
             study.remember(**{LAUNCHED: dict(order.launched)})
         for parent in order.retries:
             study.retry(parent)

@@ -68,6 +68,7 @@ class SlurmProfile(SystemProfile):
     partition: Word | None = Field(None, description="Partition. Absent: the cluster's default.")
     account: Word | None = Field(None, description="Account that is charged. Absent: your default.")
     qos: Word | None = Field(None, description="Quality of service. Absent: your default.")
+    gpu_type: Word | None = Field(None, description="Type of the GPUs, as Slurm names it, such as a100. Absent: any.")
     options: list[Option] = Field(
         default_factory=list, description="More options of sbatch, each as in --constraint=a100."
     )

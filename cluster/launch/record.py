@@ -79,7 +79,8 @@ def launching(folder: Path) -> Iterator[None]:
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:  # the process before this one has just removed the folder
             continue
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks: there, two launches at one moment are not told apart
+            fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
             break
         os.close(lock)  # while this process waited, the one before it removed the file

@@ -180,7 +180,7 @@ def stop(**arguments: Any) -> int | None:
 @JSON
 @HOME
 def logs(**arguments: Any) -> int | None:
-    """Show what a launched sweep has written so far, or the log in its home."""
+    """Show what a launched sweep has written, or the log in its home."""
     return call("logs", **arguments)
 
 

@@ -1,7 +1,6 @@
 """The options of what is asked of a system that gives out nodes, such as Slurm."""
 
-from collections.abc import Callable
-from functools import reduce, wraps
+from functools import wraps
 from typing import Any
 
 import click
@@ -36,5 +35,7 @@ def sized(command: Function) -> Function:
         fields = {name: value for name in FIELDS if (value := arguments.pop(name)) is not None}
         return command(**arguments, fields=fields)
 
-    options: tuple[Callable[[Function], Function], ...] = (_PROFILE, *_FIELD_OPTIONS)
-    return reduce(lambda made, option: option(made), reversed(options), gathered)
+    made: Function = gathered
+    for option in reversed((_PROFILE, *_FIELD_OPTIONS)):
+        made = option(made)
+    return made

@@ -1,5 +1,6 @@
 """Follows a launched sweep from where it was launched: its job's state, its log, its end."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +24,7 @@ def name_of(named: str, home: Home, say: Say) -> str:
     Raises:
         BadInput: there is no such sweep, or the spec is wrong.
     """
-    if "/" not in named and (home.sweep(named) / record.FILE).is_file():
+    if "/" not in named and os.path.isfile(home.sweep(named) / record.FILE):  # noqa: PTH113 # a name may be too long
         return named
     return lookup.sweep(named, home, say).name
 

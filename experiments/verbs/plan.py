@@ -37,7 +37,8 @@ def main(
     where = Home.at(home)
     if system is not None:
         ready = requests.make(named, where, requests.Asked(system, profile, fields or {}), overrides, code)
-        plan, rows = {**ready.plan, "launch": ready.document()}, ready.rows(whole=False)
+        plan: Mapping[str, Any] = {**ready.plan, "launch": ready.document()}
+        rows = ready.rows(whole=False)
     else:
         spec = lookup.spec(named, where, overrides, execute=True, code=code)
         made = read_first(as_begun(make(spec, where, to_look=True), to_run=True))

@@ -8,17 +8,19 @@ import os
 import pwd
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import audit
+import postgres
 import pytest
 import slurm
 import trainings
 
 from cluster.study import stored
 from lstm import ownership
+from lstm.records.errors import BadInput
 
 pytestmark = pytest.mark.clusters
 
@@ -32,7 +34,7 @@ search:
   sampler: {{type: random, seed: 3}}
   space:
     model.hidden_size: {{type: int, low: 8, high: 32}}
-resources: {{gpus_per_trial: 0}}
+resources: {{gpus_per_trial: 0, max_concurrent: {at_once}}}
 """
 LEFT_S = 900.0  # no time is asserted: what takes longer hangs
 USERS = ("games", "www-data")
@@ -43,7 +45,7 @@ def cluster() -> Iterator[slurm.Cluster]:
     """A login node and three nodes, which other users than root may use, too."""
     if reason := slurm.missing():
         pytest.skip(reason)
-    with slurm.cluster(3) as made:
+    with slurm.cluster(3, cpus=(2, 3, 2)) as made:
         made.open_to_all()
         yield made
 
@@ -54,15 +56,19 @@ class Sweep:
 
     cluster: slurm.Cluster
     folder: Path
+    at_once: int | str = 1  # slow, so that it is hit in its middle, and little work to do again alone
     epochs: int = 5
     trials: int = 4
     user: str | None = None
+    address: str = ""  # of the study's database, which the environment names; "" for the home's own file
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(900))
+        rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(500))
         (self.folder / "wave.csv").write_text(f"y\n{rows}\n")
-        (self.folder / "spec.yaml").write_text(SPEC.format(epochs=self.epochs, trials=self.trials))
+        (self.folder / "spec.yaml").write_text(
+            SPEC.format(epochs=self.epochs, trials=self.trials, at_once=self.at_once)
+        )
         if self.user is not None:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
 
@@ -70,6 +76,7 @@ class Sweep:
         """Types a verb on the login node; its exit code and what it said."""
         options = (verb, *words, "--home", "runs")
         environment = {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder)}
+        environment |= {"STUDY_URL": self.address} if self.address else {}
         done = self.cluster.run("sweep", *options, user=self.user, cwd=self.folder, environment=environment)
         return done.returncode, done.stdout
 
@@ -83,6 +90,10 @@ class Sweep:
 
     def stored(self) -> int:
         """How many epochs the study has; 0 while there is none."""
+        if self.address:
+            with suppress(BadInput):
+                return sum(len(trial.curve) for trial in stored.read(self.address, "launched").trials)
+            return 0
         try:
             with closing(sqlite3.connect(f"file:{self.folder}/runs/study.db?mode=ro", uri=True, timeout=60)) as study:
                 return int(study.execute("SELECT count(*) FROM trial_intermediate_values").fetchone()[0])
@@ -108,13 +119,13 @@ class Sweep:
 
     def check_whole(self) -> set[str]:
         """The trials are what training alone gives, and the records agree; the hosts that trained them."""
-        swept = stored.read(f"sqlite:///{self.folder}/runs/study.db", "launched")
+        swept = stored.read(self.address or f"sqlite:///{self.folder}/runs/study.db", "launched")
         assert [trial.state for trial in swept.trials] == ["COMPLETE"] * (self.trials + 1)
         for trial in swept.trials:
             kept = ownership.load_trial(swept, trial)
             assert kept is not None
             assert trainings.is_alone(kept, self.folder / "wave.csv"), trial.number
-        assert audit.audit(self.folder / "runs", "launched") == []
+        assert audit.audit(self.folder / "runs", "launched", study=self.address or None) == []
         code, said = self.sweep("verify", "launched")
         assert code == 0, said
         return {trial.worker.split("(")[-1].partition(")")[0] for trial in swept.trials}
@@ -125,7 +136,8 @@ def sweep(cluster: slurm.Cluster, request: pytest.FixtureRequest) -> Sweep:
     return Sweep(cluster, cluster.folder / request.node.name[5:30])
 
 
-def test_a_sweep_over_two_nodes_ends_and_is_followed_from_the_login_node(sweep: Sweep) -> None:
+def test_a_sweep_over_two_nodes_ends_and_is_followed_from_the_login_node(cluster: slurm.Cluster) -> None:
+    sweep = Sweep(cluster, cluster.folder / "two-nodes", at_once="auto", epochs=8)
     code, said = sweep.sweep("plan", "spec.yaml", "--on", "slurm", "--nodes", "2", "--cpus", "2")
     assert code == 0, said
     assert "4 trials, 2 a node" in said
@@ -167,13 +179,16 @@ def test_a_preempted_sweep_goes_on_by_itself_three_times(sweep: Sweep) -> None:
     sweep.check_whole()
 
 
-def test_a_sweep_goes_on_after_its_time_limit(sweep: Sweep) -> None:
-    sweep.epochs = 12
-    (sweep.folder / "spec.yaml").write_text(SPEC.format(epochs=sweep.epochs, trials=sweep.trials))
-    job = sweep.launch("--nodes", "1", "--cpus", "2", "--time", "0:03:00", profile="{warn: 90}")
-    found = sweep.end(job, "COMPLETED")
-    assert int(found["Restarts"]) >= 1
+def test_a_sweep_goes_on_after_its_time_limit(cluster: slurm.Cluster) -> None:
+    sweep = Sweep(cluster, cluster.folder / "time-limit", epochs=15)
+    job = sweep.launch("--nodes", "1", "--cpus", "2", "--time", "1:00:00")
+    sweep.wait_for_epochs()
+    sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2", check=True)  # minutes: it is near
+    sweep.cluster.wait(lambda: sweep.cluster.job(job)["Restarts"] == "1", LEFT_S)
+    sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60", check=True)
+    assert sweep.end(job, "COMPLETED")["Restarts"] == "1"
     assert "the time limit is near: the sweep stops" in sweep.log(job)
+    assert "every trial's last whole epoch is kept" in sweep.log(job)
     sweep.check_whole()
 
 
@@ -192,6 +207,17 @@ def test_a_cancelled_sweep_stays_so_and_goes_on_when_it_is_launched_again(sweep:
     assert (found["Restarts"], found["ExitCode"]) == ("0", "130:0"), "who asks for the end by `stop` means it"
     sweep.end(sweep.launch("--nodes", "1", "--cpus", "2"), "COMPLETED")
     sweep.check_whole()
+
+
+def test_nodes_that_differ_give_what_they_have(sweep: Sweep) -> None:
+    job = sweep.launch("--nodes", "3", "--cpus", "2", "--gpus", "1", profile="{options: [--exclusive]}")
+    sweep.wait_for_epochs()
+    told = (sweep.folder / f"runs/launched/slurm/{job}.0.ray").read_text()
+    given = sorted(line.partition("gives Ray ")[2] for line in told.splitlines() if "gives Ray" in line)
+    assert given == ["--num-cpus=2 --num-gpus=1", "--num-cpus=2 --num-gpus=1", "--num-cpus=3 --num-gpus=1"]
+    assert "has 3 of 3 nodes" in sweep.log(job)
+    sweep.cluster.run("scancel", job, check=True)
+    sweep.end(job, "CANCELLED")
 
 
 def test_a_job_that_waits_is_cancelled_by_stop(sweep: Sweep) -> None:
@@ -230,6 +256,21 @@ def test_a_lost_node_leaves_the_sweep_to_the_others(sweep: Sweep) -> None:
     assert found["BatchHost"] != batch
     sweep.check_whole()
     sweep.cluster.replace(names.index(batch))
+
+
+def test_a_study_in_postgresql_is_named_by_the_environment_alone(cluster: slurm.Cluster) -> None:
+    if reason := postgres.missing():
+        pytest.skip(reason)
+    with postgres.server() as database:
+        sweep = Sweep(cluster, cluster.folder / "postgresql", address=database.create("sweeps"))
+        job = sweep.launch("--nodes", "1", "--cpus", "2")
+        sweep.wait_for_epochs()
+        cluster.run("scontrol", "requeue", job, check=True)  # at once, as a preemption without time to end
+        sweep.cluster.wait(lambda: cluster.job(job)["Restarts"] == "1", LEFT_S)
+        sweep.end(job, "COMPLETED")
+        sweep.check_whole()
+        told = [file for file in (sweep.folder / "runs").rglob("*") if file.is_file() and file.suffix != ".pt"]
+        assert [file for file in told if sweep.address.encode() in file.read_bytes()] == []
 
 
 def test_two_users_share_a_node(cluster: slurm.Cluster) -> None:

@@ -79,7 +79,7 @@ class Cluster:
 
     def __init__(self, lab: hosts.Lab, folder: Path, cpus: Sequence[int]) -> None:
         """Writes its files and starts its daemons; `cpus` has those of each node."""
-        self.folder, self._lab = folder, lab
+        self.folder, self._lab, self._is_open = folder, lab, False
         self.login, *self.nodes = lab.hosts
         self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
         for name in ("munge", "state", "spool"):
@@ -119,24 +119,29 @@ class Cluster:
 
     def open_to_all(self) -> None:
         """Lets other users than root run this very Python, which may lie in a folder of root's alone."""
+        self._is_open = True
+        for host in self._lab.hosts:
+            self._open(host)
+
+    def _open(self, host: hosts.Host) -> None:
         python = Path(sys.executable).resolve()
         closed = [folder for folder in python.parents if folder != folder.parent and not folder.stat().st_mode & 0o001]
         if not closed:
             return
-        (above,) = closed[-1:]  # on each host a folder that all may enter stands before it, with Python alone
-        for host in self._lab.hosts:
-            kept = host.scratch / "python"
-            kept.mkdir()
-            inner = python.parents[1]
-            host.run("mount", "--bind", inner, kept, check=True)
-            host.run("mount", "-t", "tmpfs", "-o", "mode=755", "none", above, check=True)
-            host.run("mkdir", "-p", inner, check=True)
-            host.run("mount", "--bind", kept, inner, check=True)
+        above, inner = closed[-1], python.parents[1]
+        kept = Path(tempfile.mkdtemp(dir=host.scratch))
+        host.run("mount", "--bind", inner, kept, check=True)
+        # Before it a folder that all may enter, with Python alone.
+        host.run("mount", "-t", "tmpfs", "-o", "mode=755", "none", above, check=True)
+        host.run("mkdir", "-p", inner, check=True)
+        host.run("mount", "--bind", kept, inner, check=True)
 
     def replace(self, place: int) -> None:
         """Puts a new node in the place of one that was killed."""
         made = self._lab.host(place + 2)
         made.environment.update(self.environment)
+        if self._is_open:
+            self._open(made)
         self.nodes[place] = made
         self.start_node(made)
         self.wait(lambda: self.states()[place] == "idle", 120)

@@ -155,6 +155,8 @@ def serve(role: str, given: str, environment: Mapping[str, str]) -> int:
     here = address_here(environment, "" if role == "head" else given.rpartition(":")[0])
     common = [f"--node-ip-address={here}", f"--temp-dir={folder}", "--disable-usage-stats", "--block"]
     common += [] if role == "head" else [f"--address={given}"]
+    told = [word for word in options(role, 0, environment) if word.startswith("--num-")]
+    print(f"sweep launch: {here} gives Ray {' '.join(told)}", flush=True)
     free = (base for base in bases(int(environment["SLURM_JOB_ID"])) if is_free(base))
     for base, _ in zip(free, range(TRIES), strict=False):
         ray = [str(Path(sys.executable).with_name("ray")), "start", *options(role, base, environment), *common]

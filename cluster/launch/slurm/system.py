@@ -129,7 +129,7 @@ def _tool(name: str, *words: str, text: str | None = None) -> "subprocess.Comple
             text=True,
             timeout=TOOL_S,
             check=False,
-            **given,  # type: ignore[call-overload]
+            **given,
         )
     except subprocess.TimeoutExpired:
         raise refused("launch-tool-silent", at="--on slurm", tool=name, seconds=TOOL_S) from None
@@ -142,7 +142,7 @@ def _first(text: str) -> str:
 
 def _of_controller(line: str) -> State:
     """Return the state in a line of `scontrol show job --oneliner`."""
-    found = dict(re.findall(r"(?:^|\s)(JobState|Reason|Restarts|ExitCode|Comment)=(\S*)", line))
+    found = dict(re.findall(r"(?:^|\s)(JobState|Reason|Restarts|ExitCode)=(\S*)", line))
     word, code = found["JobState"], int(found.get("ExitCode", "0:0").partition(":")[0])
     phase = _phase(word)
     why = found.get("Reason", "None")

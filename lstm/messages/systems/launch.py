@@ -63,7 +63,8 @@ ENTRIES: dict[str, Entry] = {
 NOTES: dict[str, Entry] = {
     "launch-wait-unknown": Entry("how long the job waits for its nodes can't be known"),
     "launch-speed-unknown": Entry(
-        "the time was measured on this machine ({device}); the nodes {gpus:?with their GPUs }may be faster or slower",
+        "the time was measured on this machine ({device}), and the nodes {gpus:?with their GPUs }may be faster or "
+        "slower",
         example={"device": "cpu", "gpus": None},
     ),
     "launch-of-several-runs": Entry(

@@ -25,3 +25,9 @@ def test_the_log_of_a_launched_sweep_is_its_jobs(copied, sweep, tmp_path):
 def test_no_log_is_told(folder, sweep):
     answer = sweep("logs", "tiny")
     assert (answer.code, "has no sweep of this name" in answer.err) == (2, True)
+
+
+def test_a_name_that_is_too_long_is_no_sweep(folder, sweep):
+    for verb in ("logs", "status", "stop"):
+        answer = sweep(verb, "a" * 5000)
+        assert (answer.code, "has no sweep of this name" in answer.err) == (2, True), answer.err

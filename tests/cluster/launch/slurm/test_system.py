@@ -19,6 +19,7 @@ FULL = {
     "time": "12:00:00",
     "partition": "gpu",
     "account": "lab_7",
+    "gpu_type": "a100",
     "options": ["--constraint=a100&nvlink"],
     "modules": ["python/3.11", "cuda"],
     "setup": ["export OMP_NUM_THREADS=1"],
@@ -183,7 +184,7 @@ def test_a_sweep_that_stop_has_ended_is_not_queued_again(job):
     assert (job.ended(), job.is_requeued) == (130, False)
 
 
-SOFT = ["trap 'exit 130' TERM", "touch ready", "sleep 100 & wait"]
+SOFT = ["trap 'exit 130' INT", "touch ready", "sleep 100 & wait"]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +202,15 @@ def test_a_signal_ends_the_driver_softly(job, number, state, again):
     job.process.send_signal(number)
     assert (job.ended(), job.is_requeued) == (0 if again else 130, again)
     assert "the sweep stops, and keeps its last epochs" in job.log
+
+
+def test_a_signal_to_the_driver_too_does_not_end_it_at_once(job):
+    job.start(["trap 'echo heard >>heard' INT TERM", "touch ready", "sleep 0.3", "sleep 0.3", "exit 130"])
+    job.until((job.folder / "ready").exists)
+    (job.folder / "state").write_text("COMPLETING")
+    os.killpg(job.process.pid, signal.SIGTERM)  # as Slurm does: to all that the script has started
+    assert job.ended() == 130
+    assert (job.folder / "heard").read_text() == "heard\n"
 
 
 def test_a_preemption_is_told_by_a_step_that_waits(job):
