@@ -15,6 +15,7 @@ import psutil
 from lstm.records.epoch import SYSTEM
 
 PAUSE_S = 1.0  # the shortest time between two readings: each costs about a tenth of a millisecond
+DEVICES = Path("/dev")
 MEGABYTE = 1e6  # bytes, as MLflow counts them
 
 
@@ -71,7 +72,7 @@ def gpus_of_machine() -> int | None:
         finally:
             pynvml.nvmlShutdown()
     except pynvml.NVMLError:
-        devices = len([each for each in Path("/dev").glob("nvidia[0-9]*") if each.name[6:].isdecimal()])
+        devices = len([each for each in DEVICES.glob("nvidia[0-9]*") if each.name[6:].isdecimal()])
         return devices if devices or sys.platform == "linux" else None
 
 

@@ -191,5 +191,5 @@ def _stage(folder: Path) -> Path:
     """Fill a folder with the two packages that workers need, and nothing else."""
     for package in (lstm, cluster):
         source = Path(str(package.__file__)).parent
-        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.j2"))
     return folder

@@ -98,3 +98,26 @@ def test_a_checkpoint_keeps_the_figures_beside_the_metrics(trial_config, series_
     assert found.metrics == epoch.metrics
     bare = replace(epoch.state, history=(Epoch(1, {"val/loss": 0.5}, 0.5, 1),))
     assert checkpoint.loads(checkpoint.dumps(replace(kept, state=bare))).state.history[0].system == {}
+
+
+def test_gpus_of_the_machine_are_counted_whoever_may_use_them(monkeypatch):
+    import pynvml
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 3)
+    assert usage.gpus_of_machine() == 3
+
+
+def test_without_nvidias_library_the_devices_are_counted(monkeypatch, tmp_path):
+    import pynvml
+
+    def missing():
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "nvidia0x"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(pynvml, "nvmlInit", missing)
+    monkeypatch.setattr(usage, "DEVICES", tmp_path)
+    assert usage.gpus_of_machine() == 2
