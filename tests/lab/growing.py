@@ -68,7 +68,8 @@ def start(
     file = host.scratch / "autoscaler.yaml"  # JSON is YAML
     file.write_text(json.dumps(configuration(address, types, idle_s=idle_s, most=most)))
     environment = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1", "LAB_DISKS": str(host.scratch)}
-    environment["RAY_raylet_start_wait_time_s"] = "300"  # also of the nodes, on a machine that is busy
+    # On a machine that is busy; the nodes have them, too.
+    environment |= {"RAY_raylet_start_wait_time_s": "300", "RAY_agent_register_timeout_ms": "300000"}
     environment["PYTHONPATH"] = str(Path(__file__).parent)
     if version == 2:
         environment |= {"RAY_enable_autoscaler_v2": "1", "RAY_CLOUD_INSTANCE_ID": HEAD}
