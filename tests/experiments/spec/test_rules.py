@@ -21,8 +21,8 @@ WRONG = [
             {
                 "came": "1.5",
                 "wanted": "auto or a number (at least 0 and at most 1). GPUs for each trial. A fraction puts several "
-                "trials on one GPU, each limited to that share of its memory. auto: one if the cluster has GPUs, else "
-                "none",
+                "trials on one GPU, each limited to that share of its memory. auto: one if the cluster has GPUs or "
+                "its autoscaler may start some, else none",
             },
         ),
     ),

@@ -251,7 +251,8 @@ WRONG = [
             {
                 "came": '"all"',
                 "wanted": "auto or a whole number (at least 1 and at most 100000). Trials that run at once. auto: as "
-                "many as the cluster has room for. Lower it to leave room for other work",
+                "many as the cluster has room for, or will have when its autoscaler has started all nodes that it may. "
+                "Lower it to leave room for other work",
             },
         ),
     ),
