@@ -713,13 +713,9 @@ def test_the_scheduler_says_what_the_controller_says(tune):
     t.run(value=0.1)
     trial_id, _ = t.start()
     trial = type("Trial", (), {"trial_id": trial_id})
-    assert (
-        StudyScheduler(t.controller).on_trial_result(SimpleNamespace(), trial, {"epochs": (epoch(1, 1.0),)})
-        == "CONTINUE"
-    )
-    assert (
-        StudyScheduler(t.controller).on_trial_result(SimpleNamespace(), trial, {"epochs": (epoch(2, 9.0),)}) == "STOP"
-    )
+    scheduler, tunes = StudyScheduler(t.controller), SimpleNamespace()
+    assert scheduler.on_trial_result(tunes, trial, {"epochs": (epoch(1, 1.0),)}) == "CONTINUE"
+    assert scheduler.on_trial_result(tunes, trial, {"epochs": (epoch(2, 9.0),)}) == "STOP"
 
 
 # --- The study's database does not answer.
