@@ -17,6 +17,7 @@ import browser
 import numpy as np
 import pandas as pd
 import pytest
+from _pytest.mark import ParameterSet
 
 from lstm.config.forecast import ForecastData
 from lstm.config.model import ModelConfig
@@ -57,6 +58,24 @@ def pytest_collection_finish():
     """Let the garbage collector look at what tests make, not each time at all libraries and thousands of tests."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc):
+    """Make no test of a case that `-m "not faults"` would leave out: each of pytest's workers collects all tests."""
+    left_out = {name for name in ("faults", "pages") if f"not {name}" in metafunc.config.option.markexpr}
+
+    def wanted(case):
+        return not (isinstance(case, ParameterSet) and left_out & {mark.name for mark in case.marks})
+
+    marks = metafunc.definition.own_markers
+    for place, mark in enumerate(marks):
+        if mark.name == "parametrize" and len(mark.args) > 1 and not isinstance(mark.kwargs.get("ids"), list | tuple):
+            names, cases, *more = mark.args
+            cases = list(cases)
+            # If none is left, all stay, and pytest leaves them out: no cases at all would be a test that is skipped.
+            fewer = [*filter(wanted, cases)] or cases
+            marks[place] = pytest.mark.parametrize(names, fewer, *more, **mark.kwargs).mark
 
 
 def pytest_collection_modifyitems(items):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from matrix import diagonal
 
 from cluster.ray_backend import nodes
 from experiments import planning as plans
@@ -124,10 +125,11 @@ def test_a_plan_described(make, folder):
     assert not (folder / "runs").exists()
 
 
-@pytest.mark.parametrize("asked", ["auto", 0, 0.1, 0.25, 0.3, 0.34, 0.4, 0.5, 0.6, 1])
-@pytest.mark.parametrize("gpus", [0, 1, 2, 5])
-@pytest.mark.parametrize(("cores", "cpus"), [(32, 1), (7, 2), (1, 2)])
-def test_a_plan_promises_the_slots_that_a_run_has(make, monkeypatch, asked, gpus, cores, cpus):
+@diagonal(
+    asked=["auto", 0, 0.1, 0.25, 0.3, 0.34, 0.4, 0.5, 0.6, 1], gpus=[0, 1, 2, 5], of_cores=[(32, 1), (7, 2), (1, 2)]
+)
+def test_a_plan_promises_the_slots_that_a_run_has(make, monkeypatch, asked, gpus, of_cores):
+    cores, cpus = of_cores
     node = {"Alive": True, "Resources": {"CPU": float(cores), "GPU": float(gpus)}}
     monkeypatch.setattr(ray, "nodes", lambda: [node])
     monkeypatch.setattr(device, "gpu_count", lambda: gpus)

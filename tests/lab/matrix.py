@@ -1,13 +1,15 @@
 """Wide tests, of which `make test` runs a part and `make faults` the whole.
 
-Of a matrix of cases, the part is a diagonal: each value of each axis. Of drawn examples, it is the first of them.
+Of a matrix of cases, the part is a diagonal: each value of each axis. Of many cases of one kind, it is a third. Of
+drawn examples, it is the first of them.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 
 
 def diagonal(**axes: Sequence[Any]) -> pytest.MarkDecorator:
@@ -25,6 +27,21 @@ def diagonal(**axes: Sequence[Any]) -> pytest.MarkDecorator:
         for places in itertools.product(*(range(len(axis)) for axis in axes.values()))
     ]
     return pytest.mark.parametrize(tuple(axes), cases)
+
+
+def third(names: str | Sequence[str], cases: Iterable[Any], **more: Any) -> pytest.MarkDecorator:
+    """Parametrize a test over cases of one kind: the first, and each third after it; over one or two, all."""
+    every = [each if isinstance(each, ParameterSet) else _case(names, each) for each in cases]
+    left = [each if len(every) < 3 or not place % 3 else _fault(each) for place, each in enumerate(every)]
+    return pytest.mark.parametrize(names, left, **more)
+
+
+def _case(names: str | Sequence[str], each: Any) -> ParameterSet:
+    return pytest.param(each) if isinstance(names, str) and "," not in names else pytest.param(*each)
+
+
+def _fault(case: ParameterSet) -> ParameterSet:
+    return pytest.param(*case.values, marks=(*case.marks, pytest.mark.faults), id=case.id)
 
 
 def examples(few: int, many: int) -> pytest.MarkDecorator:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matrix import diagonal, examples
+from matrix import diagonal, examples, third
 
 from lstm.config.forecast import ForecastData, Split
 from lstm.data.profile.files import GivenFile
@@ -101,7 +101,7 @@ def test_the_wall_clock_decides_steps_of_days_and_months(found, zone, times):
     assert table.zone is None
 
 
-@pytest.mark.parametrize("zone", ["Europe/Lisbon", "America/Chicago", "Asia/Kathmandu"])
+@third("zone", ["Europe/Lisbon", "America/Chicago", "Asia/Kathmandu"])
 def test_hours_stay_instants(found, zone):
     instants = pd.date_range("2022-03-13", periods=ROWS, freq="h", tz="UTC")
     made, table = found(csv([each.isoformat() for each in instants.tz_convert(zone)]))
@@ -123,12 +123,12 @@ def test_days_in_any_form_are_sorted(found, form, backwards):
     check(*found(csv(DAYS[order].strftime(form), VALUES[order])), DAYS)
 
 
-@pytest.mark.parametrize(("times", "form"), [(HOURS, f) for f in HOUR_FORMS] + [(MONTHS, f) for f in MONTH_FORMS])
+@third(("times", "form"), [(HOURS, f) for f in HOUR_FORMS] + [(MONTHS, f) for f in MONTH_FORMS])
 def test_hours_and_months_in_any_form(found, times, form):
     check(*found(csv(times.strftime(form))), times)
 
 
-@pytest.mark.parametrize("form", QUARTER_FORMS)
+@third("form", QUARTER_FORMS)
 def test_quarters_are_quarters(found, form):
     made, table = found(csv([each.strftime(form) for each in QUARTERS]))
     check(made, table, QUARTERS.to_timestamp())
@@ -146,7 +146,7 @@ def test_intervals_count_from_their_start(found):
     check(*found(csv(spans)), HOURS)
 
 
-@pytest.mark.parametrize(
+@third(
     ("times", "wanted"),
     [
         (pd.Categorical(DAYS.strftime("%d-%b-%Y")), DAYS),
@@ -172,7 +172,7 @@ def test_a_new_process_reads_periods(tmp_path):
     assert "period" in done.stdout.lower()
 
 
-@pytest.mark.parametrize("forms", [("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"), ("%d/%m/%y", "%m/%d/%y")])
+@third("forms", [("%d/%m/%Y", "%m/%d/%Y"), ("%d-%m-%Y", "%m-%d-%Y"), ("%d/%m/%y", "%m/%d/%y")])
 def test_a_day_or_a_month_first_is_asked_for(refused, forms):
     wrong = refused(csv([pd.Timestamp(2020, m, d).strftime(forms[0]) for m in range(1, 11) for d in range(1, 13)]))
     assert (wrong.code, wrong.values["formats"]) == ("times-of-several-formats", [*forms])
@@ -186,7 +186,7 @@ def test_the_line_of_a_wrong_time_is_named(refused):
     assert "2x" in wrong.values["value"]
 
 
-@pytest.mark.parametrize(
+@third(
     "form",
     [
         *("%Y-%m-%d CET", "%d.%m.%Y at noon", "%d-%b-%Y, %A evening", "%a %b %d %H:%M:%S CET %Y", "%Y-%m-%dZ"),
@@ -210,7 +210,7 @@ def test_years_with_fractions_are_not_read_in_silence(found):
 # --- Time in several columns, and the wrong one -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@third(
     ("day", "clock"),
     [
         ("%d/%m/%Y", "%H:%M:%S"),
@@ -220,7 +220,7 @@ def test_years_with_fractions_are_not_read_in_silence(found):
         ("%Y-%m-%d", "%H:%M"),
     ],
 )
-@pytest.mark.parametrize("first", ["Date", pytest.param("Time", marks=pytest.mark.faults)])
+@third("first", ["Date", pytest.param("Time", marks=pytest.mark.faults)])
 def test_date_and_time(found, day, clock, first):
     columns = {"Date": HOURS.strftime(day), "Time": HOURS.strftime(clock)}
     frame = pd.DataFrame({first: columns.pop(first), **columns, "v": VALUES})
@@ -229,7 +229,7 @@ def test_date_and_time(found, day, clock, first):
     assert made.time == ["Date", "Time"]
 
 
-@pytest.mark.parametrize(
+@third(
     ("columns", "times"),
     [
         ({"date": HOURS.strftime("%d.%m.%Y"), "hr": HOURS.hour}, HOURS),
@@ -240,7 +240,7 @@ def test_date_and_time(found, day, clock, first):
         ({"YY": HOURS.year, "MM": HOURS.month, "DD": HOURS.day, "hh": HOURS.hour, "mm": 0 * HOURS.hour}, HOURS),
     ],
 )
-@pytest.mark.parametrize("counter", [True, pytest.param(False, marks=pytest.mark.faults)])
+@third("counter", [True, pytest.param(False, marks=pytest.mark.faults)])
 def test_parts_of_a_time(found, columns, times, counter):
     more = {"No": range(1, ROWS + 1)} if counter else {}
     made, table = found(pd.DataFrame({**more, **columns, "v": VALUES}).to_csv(index=False))
@@ -252,7 +252,7 @@ QUARTER_HOURS = pd.date_range("2020-06-29 21:15", periods=ROWS, freq="15min")
 WEEKS = pd.date_range("2014-02-03", periods=ROWS, freq="7D")
 
 
-@pytest.mark.parametrize(
+@third(
     ("columns", "times"),
     [
         ({"Month": MONTHS.month_name(), "Year": MONTHS.year}, MONTHS),
@@ -279,7 +279,7 @@ HALF_HOURS = pd.date_range("2021-07-01 02:00", periods=ROWS, freq="30min")
 LONDON = pd.date_range("2019-10-26", "2019-10-29", freq="30min", tz="Europe/London", inclusive="left")
 
 
-@pytest.mark.parametrize(
+@third(
     ("day", "name", "times", "form"),
     [
         ("%d-%b-%Y", "SETTLEMENT_PERIOD", HALF_HOURS, "periods_30min"),
@@ -300,7 +300,7 @@ def test_periods_of_a_day_are_counted_from_one(found, day, name, times, form, or
     assert made.reading["time_format"][1] == form
 
 
-@pytest.mark.parametrize(("name", "count"), [("shop", 48), ("sensor", 24), ("zone", 96), ("n", 48)])
+@third(("name", "count"), [("shop", 48), ("sensor", 24), ("zone", 96), ("n", 48)])
 def test_as_many_series_as_a_day_has_periods_are_a_panel(refused, name, count):
     days = pd.date_range("2021-03-01", periods=30).repeat(count)
     frame = pd.DataFrame({"day": days, name: [*range(1, count + 1)] * 30, "v": np.arange(30 * count) % 7})
@@ -357,13 +357,13 @@ def test_measured_numbers_are_no_days_of_a_spreadsheet(found):
     assert {made.target, *made.covariates} == {"price", "daily", "v"}
 
 
-@pytest.mark.parametrize("form", ["%Y-%j", "%Y%j", "%Y/%j", "%Y %j"])
+@third("form", ["%Y-%j", "%Y%j", "%Y/%j", "%Y %j"])
 @EITHER_WAY
 def test_a_year_and_the_day_of_it(found, form, order):
     check(*found(csv(DAYS[::order].strftime(form), VALUES[::order])), DAYS)
 
 
-@pytest.mark.parametrize(
+@third(
     ("form", "times"),
     [("%y%m%d", DAYS), ("%d%m%Y", DAYS), ("%m%d%Y", DAYS), ("%Y%j%H", HOURS), ("%Y%j%H%M", HOURS), ("%y%m%d%H", HOURS)],
 )
@@ -386,7 +386,7 @@ def test_a_counter_of_seven_digits_counts(found):
     assert (made.reading, made.step) == ({}, "1")
 
 
-@pytest.mark.parametrize(
+@third(
     ("name", "write"),
     [
         ("Time", "{h:02}:00-{n:02}:00"),
@@ -415,7 +415,7 @@ def test_days_of_a_year_that_no_column_says_are_asked_for(refused):
     assert refused(csv(DAYS.strftime("%d-%b"))).code == "no-time-format"
 
 
-@pytest.mark.parametrize(
+@third(
     "write",
     [
         lambda n: f"{1700 + n}/{(1701 + n) % 100:02}",
@@ -431,19 +431,19 @@ def test_times_without_a_year_and_seasons_of_two_years_are_asked_for(refused, wr
     assert refused(csv([write(n) for n in range(ROWS)][::order])).code == "no-time-format"
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S,250", "%Y%m%d%H%M%SZ", "%d %b %Y %H:%M:%S,000 +0000"])
+@third("form", ["%Y-%m-%d %H:%M:%S,250", "%Y%m%d%H%M%SZ", "%d %b %Y %H:%M:%S,000 +0000"])
 def test_times_of_logs(found, form):
     made, table = found(csv(HOURS.strftime(form)))
     check(made, table, HOURS + pd.Timedelta(milliseconds=250 * ("250" in form)))
 
 
-@pytest.mark.parametrize("words", [["Kvě", "Říj", "Bře", "Pro"], ["printemps", "été", "automne", "hiver"]])
+@third("words", [["Kvě", "Říj", "Bře", "Pro"], ["printemps", "été", "automne", "hiver"]])
 def test_years_with_other_words_are_asked_for(refused, words):
     wrong = refused(csv([f"{words[n % 4]} {2030 - n // 4}" for n in range(ROWS)]))
     assert (wrong.code, wrong.values["value"]) == ("no-time-format", f"{words[0]} 2030")
 
 
-@pytest.mark.parametrize("form", ["{p.quarter}. Quartal {p.year}", "KW {p.quarter}/{p.year}"])
+@third("form", ["{p.quarter}. Quartal {p.year}", "KW {p.quarter}/{p.year}"])
 def test_years_with_a_number_and_a_word_are_asked_for(refused, form):
     assert refused(csv([form.format(p=each) for each in QUARTERS])).code == "no-time-format"
 
@@ -457,7 +457,7 @@ def test_weeks_as_whole_numbers(found, order):
     assert made.reading["time_format"] == "%G%V"
 
 
-@pytest.mark.parametrize("form", ["{p.quarter}Q{y:02}", "{p.quarter}Q {p.year}"])
+@third("form", ["{p.quarter}Q{y:02}", "{p.quarter}Q {p.year}"])
 def test_quarters_before_the_year(found, form):
     made, table = found(csv([form.format(p=each, y=each.year % 100) for each in QUARTERS]))
     check(made, table, QUARTERS.to_timestamp())
@@ -468,7 +468,7 @@ def test_names_of_rows_are_no_times(found):
     assert (made.time, made.target) == (None, "v")
 
 
-@pytest.mark.parametrize(("name", "first"), [("Hour Ending", "00:00"), ("HE", "00:00"), ("Time", "01:00")])
+@third(("name", "first"), [("Hour Ending", "00:00"), ("HE", "00:00"), ("Time", "01:00")])
 def test_an_hour_from_01_00_to_24_00_is_named_by_its_end_if_its_name_says_so(found, name, first):
     days = DAYS[:5].repeat(24)
     clock = [f"{n % 24 + 1:02}:00" for n in range(ROWS)]
@@ -476,7 +476,7 @@ def test_an_hour_from_01_00_to_24_00_is_named_by_its_end_if_its_name_says_so(fou
     check(made, table, pd.date_range(f"2019-11-23 {first}", periods=ROWS, freq="h"))
 
 
-@pytest.mark.parametrize("zone", ["America/Bogota", "Asia/Tbilisi", "Australia/Darwin"])
+@third("zone", ["America/Bogota", "Asia/Tbilisi", "Australia/Darwin"])
 def test_the_name_of_a_zone_is_in_the_drafted_spec(found, zone):
     made, table = found(csv([f"{each:%d %b %Y %H:%M} {zone}" for each in HOURS]))
     check(made, table, HOURS.tz_localize(zone).tz_convert("UTC").tz_localize(None))
@@ -490,7 +490,7 @@ def test_months_with_offsets_are_no_irregular_times(found):
     assert [each.code for each in made.notes] == ["times-by-wall-clock"]
 
 
-@pytest.mark.parametrize("word", ["UTC+02:00", "GMT-0530"])
+@third("word", ["UTC+02:00", "GMT-0530"])
 def test_utc_before_an_offset_says_nothing_more(found, word):
     made, table = found(csv(HOURS.strftime(f"%Y-%m-%d %H:%M {word}")))
     check(made, table, pd.DatetimeIndex([f"{each}{word[3:]}" for each in HOURS]).tz_convert("UTC").tz_localize(None))
@@ -526,7 +526,7 @@ def test_a_constant_date_alone_is_said_for_what_it_is(found):
     assert (made.time, made.left_out["asof"]) == (None, "the same time in all rows")
 
 
-@pytest.mark.parametrize(("values", "by"), [(3 * np.arange(ROWS) + 9, "3"), (np.arange(ROWS) * -0.02, "-0.02")])
+@third(("values", "by"), [(3 * np.arange(ROWS) + 9, "3"), (np.arange(ROWS) * -0.02, "-0.02")])
 def test_numbers_that_rise_evenly_are_no_inputs(found, values, by):
     made, _ = found(csv(DAYS, tick=values))
     assert made.left_out["tick"] == f"only counts rows: it changes by {by} in each"
@@ -556,7 +556,7 @@ def test_volumes_are_no_times(found):
 # --- Numbers that are almost all numbers ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@third(
     ("write", "mark", "fields"),
     [
         (lambda v: f"{v * 100:,.3f}", ",", {"thousands": ","}),
@@ -575,7 +575,7 @@ def test_numbers_as_people_write_them(found, write, mark, fields):
     assert (made.target, made.reading) == ("v", fields)
 
 
-@pytest.mark.parametrize(
+@third(
     ("write", "mark"),
     [
         (lambda v: f"(${-v:,.3f})" if v < 0 else f"${v:,.3f}", ","),
@@ -595,7 +595,7 @@ def test_signs_of_money_and_losses_in_brackets(found, write, mark):
     assert (made.target, told.values["column"]) == ("v", "v")
 
 
-@pytest.mark.parametrize("unit", [" kW", "°C", " mm/h", " m³", " °F"])
+@third("unit", [" kW", "°C", " mm/h", " m³", " °F"])
 def test_a_unit_after_all_numbers_is_left_out(found, unit):
     made, table = found(csv(DAYS, [f"{v}{unit}" for v in VALUES]))
     check(made, table, DAYS)
@@ -603,7 +603,7 @@ def test_a_unit_after_all_numbers_is_left_out(found, unit):
     assert told.values == {"column": "v", "text": f"{VALUES[0]}{unit}", "value": VALUES[0]}
 
 
-@pytest.mark.parametrize("units", [[" kW", " MW"], [" M"], [" AM"], ["K", "M"], [" kW", ""]])
+@third("units", [[" kW", " MW"], [" M"], [" AM"], ["K", "M"], [" kW", ""]])
 def test_units_that_differ_and_factors_are_no_units(found, units):
     made, _ = found(csv(DAYS, w=[f"{v}{units[n % len(units)]}" for n, v in enumerate(VALUES)]))
     assert "w" in made.left_out
@@ -626,8 +626,8 @@ def test_a_sign_of_money_in_some_cells_alone_is_named(found):
     assert "v" in made.left_out
 
 
-@pytest.mark.parametrize(("yes", "no"), [("yes", "no"), ("Y", "N"), ("ON", "OFF"), ("T", "F"), ("Yes", "No")])
-@pytest.mark.parametrize("gone", [True, pytest.param(False, marks=pytest.mark.faults)])
+@third(("yes", "no"), [("yes", "no"), ("Y", "N"), ("ON", "OFF"), ("T", "F"), ("Yes", "No")])
+@third("gone", [True, pytest.param(False, marks=pytest.mark.faults)])
 def test_two_words_for_yes_and_no_are_flags(found, yes, no, gone):
     flags = np.arange(ROWS) % 3 == 1
     texts = ["" if gone and n == 7 else yes if flag else no for n, flag in enumerate(flags)]
@@ -664,7 +664,7 @@ def test_points_that_may_be_for_thousands_beside_commas_are_refused(refused):
 WORDS = ["Null", "n/a", "#N/A", "<NA>", "#DIV/0!", "none", "n.a.", "--", "NaN", "(null)"]
 
 
-@pytest.mark.parametrize("word", WORDS)
+@third("word", WORDS)
 def test_words_that_mean_a_missing_number(found, word):
     made, table = found(csv(DAYS, [word if n % 40 == 3 else str(v) for n, v in enumerate(VALUES)], x=VALUES[::-1]))
     assert made.target == "v"
@@ -672,7 +672,7 @@ def test_words_that_mean_a_missing_number(found, word):
     assert made.reading == {}
 
 
-@pytest.mark.parametrize("word", ["M", "Tr", "gap", "offline", "k.A."])
+@third("word", ["M", "Tr", "gap", "offline", "k.A."])
 def test_another_word_among_numbers_is_said_with_its_line(found, word):
     made, table = found(csv(DAYS, [word if n % 40 == 3 else str(v) for n, v in enumerate(VALUES)]))
     assert np.isnan(table.values[:, 0]).sum() == 3
@@ -699,7 +699,7 @@ def test_a_comma_for_decimals_or_thousands_is_asked_for(refused):
     assert (wrong.code, wrong.values["value"]) == ("decimal-or-thousands", "150,000")
 
 
-@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@third("mark", [",", ";", "\t"])
 def test_points_between_groups_of_digits_are_asked_for(refused, mark):
     counts = (VALUES * 10).astype(int)
     assert 200 > (counts < 1000).sum() > 20
@@ -728,7 +728,7 @@ def test_numbers_in_other_types_of_parquet(found):
 # --- Labels, closed hours, jitter, clocks -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@third(
     ("times", "step"),
     [
         (MONTHS + pd.Timedelta(days=14), "MS+14D"),
@@ -750,7 +750,7 @@ def opened(start, periods, freq, hours, days=range(5)):
     return times[times.day_of_week.isin(days) & (clock >= hours[0]) & (clock < hours[1])]
 
 
-@pytest.mark.parametrize(
+@third(
     ("times", "texts"),
     [
         (opened("2021-02-01", 1200, "h", (9, 17)), ["Mon-Fri 09:00-16:00"]),
@@ -779,7 +779,7 @@ def test_a_closed_day_is_left_out_and_an_absent_open_hour_is_missing(found):
     assert len(table.values) == len(kept) + 1
 
 
-@pytest.mark.parametrize(
+@third(
     ("step", "start", "off"),
     [
         ("10min", "2022-03-01", 3),
@@ -797,7 +797,7 @@ def test_rows_some_seconds_off_belong_to_the_nearest_step(found, step, start, of
     assert "rows-to-nearest-step" in [each.code for each in table.notes]
 
 
-@pytest.mark.parametrize(
+@third(
     ("zone", "start"),
     [
         ("Europe/Lisbon", "2021-09-01"),
@@ -821,7 +821,7 @@ def test_local_hours_over_a_change_of_the_clock(found, zone, start):
 WIDE = pd.DataFrame(np.random.default_rng(4).normal(size=(30, 40)).round(2))
 
 
-@pytest.mark.parametrize(
+@third(
     "names",
     [
         [f"V{n}" for n in range(2, 42)],
@@ -838,7 +838,7 @@ def test_a_series_in_each_row_is_refused(refused, names):
     assert (wrong.code, wrong.values["id"], wrong.values["count"]) == ("series-in-rows", "who", 40)
 
 
-@pytest.mark.parametrize(
+@third(
     "names",
     [
         [f"{pd.Timestamp(2000, n, 1):%b}" for n in range(1, 13)],
@@ -856,7 +856,7 @@ def test_the_months_of_a_year_or_the_hours_of_a_day_as_columns_are_refused(refus
     assert (wrong.code, wrong.values) == ("steps-in-columns", told)
 
 
-@pytest.mark.parametrize("keys", [("shop",), ("store", "item"), ("sensor",)])
+@third("keys", [("shop",), ("store", "item"), ("sensor",)])
 def test_series_one_under_another_are_refused(refused, keys):
     frames = [
         csv(DAYS, **{key: f"{key}{n // 2**place % (4 // len(keys))}" for place, key in enumerate(keys)})
@@ -871,7 +871,7 @@ def test_series_one_under_another_are_refused(refused, keys):
 PLAIN = csv(DAYS)
 
 
-@pytest.mark.parametrize(
+@third(
     ("content", "fields"),
     [
         (PLAIN.split("\n", 1)[1], {"header": False}),
@@ -902,7 +902,7 @@ def test_what_is_around_a_table(found, content, fields):
     assert made.reading == fields
 
 
-@pytest.mark.parametrize(
+@third(
     ("units", "skipped"),
     [
         (["YYYY-MM-DD,kWh"], 2),
@@ -920,7 +920,7 @@ def test_a_line_of_units_below_the_names_is_left_out(found, units, skipped):
     assert repr(units[0]) in made.reading_why["skip_rows"]
 
 
-@pytest.mark.parametrize("line", ["2019-11-22,M", "2019-11-22,NA", "2019-11-22,"])
+@third("line", ["2019-11-22,M", "2019-11-22,NA", "2019-11-22,"])
 def test_a_first_row_without_a_number_is_no_line_of_units(found, line):
     lines = PLAIN.splitlines()
     made, _ = found("\n".join([lines[0], line, *lines[1:]]) + "\n")
@@ -928,7 +928,7 @@ def test_a_first_row_without_a_number_is_no_line_of_units(found, line):
     assert "header" not in made.reading
 
 
-@pytest.mark.parametrize(
+@third(
     ("lines", "header"),
     [
         (["t,v", *(f"{line}," for line in PLAIN.splitlines()[1:])], ["t", "v", "empty"]),
@@ -962,7 +962,7 @@ def zipped(content):
     return file.getvalue()
 
 
-@pytest.mark.parametrize(
+@third(
     ("name", "pack"),
     [
         ("a.csv.gz", gzip.compress),
@@ -982,7 +982,7 @@ def test_feather_is_read(found):
     check(*found(file.getvalue(), "a.feather"), DAYS)
 
 
-@pytest.mark.parametrize(
+@third(
     ("name", "content", "code"),
     [
         ("a.csv", b"PK\x03\x04" + b"\0" * 9 + b"xl/workbook.xml", "spreadsheet-instead-of-table"),
@@ -998,7 +998,7 @@ def test_what_is_not_read_is_refused_with_the_way_out(refused, name, content, co
     assert wrong.mend
 
 
-@pytest.mark.parametrize("value", [-200, -999, 9999.9, 99999, -9999.0])
+@third("value", [-200, -999, 9999.9, 99999, -9999.0])
 def test_values_that_may_mean_missing_are_named_with_the_line_that_makes_them_so(found, tmp_path, value):
     values = VALUES.copy()
     values[[5, 50, 51]] = value
@@ -1023,7 +1023,7 @@ def test_values_that_may_mean_missing_are_named_with_the_line_that_makes_them_so
 LARGE = VALUES - VALUES.mean()
 
 
-@pytest.mark.parametrize(
+@third(
     "values", [LARGE * 1e12, LARGE * 1e-9, LARGE * 1e20, np.where(np.arange(ROWS) % 10, 0, VALUES), VALUES.clip(100)]
 )
 def test_values_of_any_size_are_read_to_the_last_digit(found, values):
@@ -1033,7 +1033,7 @@ def test_values_of_any_size_are_read_to_the_last_digit(found, values):
     assert (made.sentinels, made.reading) == ((), {})
 
 
-@pytest.mark.parametrize(
+@third(
     ("start", "step"),
     [
         ("1961-03-01", "3MS"),
@@ -1072,7 +1072,7 @@ def nested():
     return file.getvalue()
 
 
-@pytest.mark.parametrize(
+@third(
     "content",
     [
         packed(use_deprecated_int96_timestamps=True),
@@ -1087,9 +1087,7 @@ def test_kinds_of_parquet(found, content):
     check(*found(content, "a.parquet"), DAYS)
 
 
-@pytest.mark.parametrize(
-    "name", ['the "v"', "a, b", "${HOME}", "T in °C", "数量", "it's", "a: b #c", "x y  z", "null", "1"]
-)
+@third("name", ['the "v"', "a, b", "${HOME}", "T in °C", "数量", "it's", "a: b #c", "x y  z", "null", "1"])
 def test_names_of_any_letters(found, name):
     frame = pd.DataFrame({"t": DAYS, "w": VALUES[::-1], name: VALUES})
     made, table = found(frame.to_csv(index=False), target=name)
@@ -1145,7 +1143,7 @@ def damaged(dice, content):
     ][kind]
 
 
-@pytest.mark.parametrize("seeds", [range(20), pytest.param(range(20, 1100), marks=pytest.mark.faults)])
+@third("seeds", [range(20), pytest.param(range(20, 1100), marks=pytest.mark.faults)])
 def test_a_damaged_file_is_read_or_refused_with_a_line(tmp_path, seeds):
     read = 0
     for seed in seeds:
@@ -1242,7 +1240,7 @@ def written(draw):
     return pack(coded), times, values, gone, word
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.faults)])
+@examples(25, 300)
 def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, count):
     @settings(max_examples=count, deadline=None, derandomize=True, database=None)
     @given(table=written())
@@ -1335,7 +1333,7 @@ def test_months_with_a_point_are_times_and_no_numbers(found, form, value, order)
     assert made.reading["time_format"] == form
 
 
-@pytest.mark.parametrize("sep", ["\t", ";"])
+@third("sep", ["\t", ";"])
 def test_three_digits_after_a_comma_are_decimals_if_a_number_begins_with_zero(found, sep):
     values = (VALUES / 100 - 0.4).round(3)
     frame = pd.DataFrame({"d": DAYS, "load": [f"{each:.3f}".replace(".", ",") for each in values]})
@@ -1344,7 +1342,7 @@ def test_three_digits_after_a_comma_are_decimals_if_a_number_begins_with_zero(fo
     assert made.reading["decimal"] == ","
 
 
-@pytest.mark.parametrize(
+@third(
     ("written", "form"),
     [("{:02}h", "%Hh"), ("{} Uhr", "%H Uhr"), ("{:02}H", "%HH"), ("end {:02}h", "hour_ending")],
 )
@@ -1358,14 +1356,14 @@ def test_hours_with_a_word_after_them_are_times_of_day(found, written, form):
     assert made.reading["time_format"] == ["%d/%m/%Y", form]
 
 
-@pytest.mark.parametrize("form", ["%d/%m/%Y %Hh%M", "%Y-%m-%d %I-%p"])
+@third("form", ["%d/%m/%Y %Hh%M", "%Y-%m-%d %I-%p"])
 def test_french_clocks_and_hours_with_a_half_of_the_day_are_times(found, form):
     times = pd.date_range("2021-05-20", periods=ROWS, freq="h")
     made, table = found(csv(times.strftime(form)[::-1]))
     check(made, table, times, VALUES[::-1])
 
 
-@pytest.mark.parametrize(
+@third(
     ("name", "minutes"), [("half_hour", 30), ("hh", 30), ("Settlement Period", 30), ("qh", 15), ("Viertelstunde", 15)]
 )
 def test_periods_of_a_day_may_be_counted_from_zero(found, name, minutes):
@@ -1386,7 +1384,7 @@ def test_a_day_of_the_year_with_hundreds_of_hours_and_a_day_with_hm_are_times(fo
     check(*found(pd.DataFrame(parts).to_csv(index=False)), half, parts["v"])
 
 
-@pytest.mark.parametrize("beside", ["sunrise", "hour", "peak_time"])
+@third("beside", ["sunrise", "hour", "peak_time"])
 def test_a_time_of_day_beside_days_that_differ_is_no_part_of_the_time(found, beside):
     clock = [6 + n % 3 if beside == "hour" else f"{6 + n % 3:02}:{n * 7 % 60:02}" for n in range(ROWS)]
     parts = {"year": DAYS.year, "month": DAYS.month, "day": DAYS.day, beside: clock, "v": VALUES}
@@ -1395,7 +1393,7 @@ def test_a_time_of_day_beside_days_that_differ_is_no_part_of_the_time(found, bes
     assert beside in made.left_out
 
 
-@pytest.mark.parametrize("suffix", ["th", "rd", "."])
+@third("suffix", ["th", "rd", "."])
 def test_days_with_an_ordinal_are_refused_and_not_taken_in_the_files_order(refused, suffix):
     texts = [f"{each.day}{suffix} {each:%B %Y}" for each in DAYS][::-1]
     if suffix == ".":
@@ -1408,7 +1406,7 @@ def test_quarters_with_a_short_year_before_them_are_times(found):
     check(made, table, QUARTERS.to_timestamp(), VALUES[::-1])
 
 
-@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m%d%H"])
+@third("form", ["%Y%m%d", "%Y%m%d%H"])
 def test_even_dates_as_whole_numbers_are_the_time_whatever_their_columns_name_is(found, form):
     times = DAYS if form == "%Y%m%d" else HOURS
     frame = pd.DataFrame({"issued": "2020-05-01", "valid": times.strftime(form)[::-1], "v": VALUES})
@@ -1425,7 +1423,7 @@ def test_columns_of_one_name_are_named_where_they_are_left_out_or_refused(found,
     assert (wrong.code, wrong.values["column"]) == ("column-occurs-twice", "load")
 
 
-@pytest.mark.parametrize(
+@third(
     ("name", "value", "place"),
     [
         ("tz", "CDT", "America/Chicago"),
@@ -1460,12 +1458,12 @@ FALLING = {
 }
 
 
-@pytest.mark.parametrize("kind", FALLING)
+@third("kind", FALLING)
 def test_what_falls_and_is_no_known_time_is_refused_and_not_taken_in_the_files_order(refused, kind):
     assert refused(csv(FALLING[kind][::-1])).code in ("no-time-format", "times-with-fractions")
 
 
-@pytest.mark.parametrize("kind", ["a time of day", "days of a calendar", "seconds"])
+@third("kind", ["a time of day", "days of a calendar", "seconds"])
 def test_what_rises_and_is_no_known_time_leaves_the_rows_in_their_order(found, kind):
     made, table = found(csv(FALLING[kind]))
     assert made.time is None
@@ -1481,7 +1479,7 @@ def test_a_number_of_the_row_is_no_order_beside_a_date_that_is_not_read(refused)
 # --- Kinds that were misread in silence until 30 November 2026 -----------------------------------------------
 
 
-@pytest.mark.parametrize(
+@third(
     ("numbers", "day", "mark"),
     [
         ([f"{4 + n % 9}.{(n * 37) % 1000:03}" for n in range(ROWS)], "%d.%m.%Y", ";"),
@@ -1511,7 +1509,7 @@ def test_points_before_three_digits_alone_are_told_in_a_file_with_semicolons(fou
     assert "data.thousands: '.'" in told.mend
 
 
-@pytest.mark.parametrize("other", [["0.250"], ["12.5"], ["7.25"], ["1.5000"], [".125"]])
+@third("other", [["0.250"], ["12.5"], ["7.25"], ["1.5000"], [".125"]])
 def test_a_number_with_other_decimals_settles_the_point(found, other):
     numbers = [f"{4 + n % 9}.{(n * 37) % 1000:03}" for n in range(ROWS - 1)] + other
     frame = pd.DataFrame({"Tag": DAYS.strftime("%d.%m.%Y"), "Kurs": numbers})
@@ -1523,8 +1521,8 @@ def test_a_number_with_other_decimals_settles_the_point(found, other):
 LANGUAGES = ("en", "de", "fr", "es", "pt", "it", "nl", "da", "nb", "sv", "pl", "tr")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(
+@third("language", LANGUAGES)
+@third(
     ("write", "width"),
     [
         pytest.param("{month} {year:02}", "abbreviated", marks=pytest.mark.faults),
@@ -1567,7 +1565,7 @@ def test_no_name_of_a_month_is_known_for_two_months():
     assert len(every) == len({*every}) == len(months.NUMBERS)
 
 
-@pytest.mark.parametrize("word", ["Set", "gen", "Out", "lip", "Kas"])
+@third("word", ["Set", "gen", "Out", "lip", "Kas"])
 def test_a_number_after_one_word_is_no_month_of_another_language(found, word):
     made, _ = found(csv([f"{word} {n}" for n in range(10, 100)], VALUES[:90]))
     assert made.time is None
@@ -1583,13 +1581,13 @@ FALLS = {
 }
 
 
-@pytest.mark.parametrize("name", FALLS)
+@third("name", FALLS)
 def test_numbers_that_fall_as_times_are_asked_for_in_any_column(refused, name):
     wrong = refused(pd.DataFrame({"heat": VALUES, name: FALLS[name]})[::-1].to_csv(index=False))
     assert (wrong.code, wrong.values["column"]) == ("rows-may-be-newest-first", name)
 
 
-@pytest.mark.parametrize("name", ["hours", "elapsed_s", "datenum", "nr"])
+@third("name", ["hours", "elapsed_s", "datenum", "nr"])
 def test_numbers_that_rise_as_times_are_no_inputs_and_rows_keep_their_order(found, name):
     made, table = found(pd.DataFrame({"heat": VALUES, name: FALLS[name]}).to_csv(index=False))
     assert (made.target, made.covariates) == ("heat", ())
@@ -1602,7 +1600,7 @@ def test_measured_values_may_fall(found):
     assert {made.target, *made.covariates} == {"heat", "fuel"}
 
 
-@pytest.mark.parametrize(
+@third(
     ("name", "values"),
     [
         ("utc_offset", np.where(np.arange(ROWS) < 40, -5, -4)),
@@ -1636,7 +1634,7 @@ def test_a_part_of_a_day_beside_a_date_is_a_time(found, name, day):
 ROMANS = ["I", "II", "III", "IV"]
 
 
-@pytest.mark.parametrize(
+@third(
     ("columns", "form"),
     [
         ({"year": QUARTERS.year, "quarter": [ROMANS[q - 1] for q in QUARTERS.quarter]}, ["%Y", "%q"]),
@@ -1652,7 +1650,7 @@ def test_quarters_in_roman_numbers(found, columns, form):
     assert made.reading["time_format"] == form
 
 
-@pytest.mark.parametrize(
+@third(
     ("names", "ahead"),
     [
         (("start", "end"), "20min"),
@@ -1691,7 +1689,7 @@ LINES = [f"{t:%Y-%m-%d} | {v:8.3f}" for t, v in zip(DAYS, VALUES, strict=True)]
 RULE = "+------------+----------+"
 
 
-@pytest.mark.parametrize(
+@third(
     ("name", "lines"),
     [
         ("a.md", ["| t | v |", "|:---|---:|", *(f"| {each} |" for each in LINES)]),
@@ -1706,7 +1704,7 @@ def test_tables_with_bars_at_both_ends_and_drawn_lines(found, name, lines):
     check(*found("\n".join(lines) + "\n", name), DAYS)
 
 
-@pytest.mark.parametrize(
+@third(
     ("above", "skipped"),
     [("sep=;\n;\n", 2), ("sep=;\n;\n;\n", 3), (";\n", 1), ("sep=;\nBericht;\n;\n", 3), ("Bericht;\n;\n;\n", 3)],
 )
@@ -1716,7 +1714,7 @@ def test_empty_rows_above_the_names_are_left_out(found, above, skipped):
     assert made.reading == {"skip_rows": skipped}
 
 
-@pytest.mark.parametrize("days", [(1, 11, 21), (1, 16), (5, 20), (1, 15), (1, 6, 11, 16, 21, 26), (8, 18, 28)])
+@third("days", [(1, 11, 21), (1, 16), (5, 20), (1, 15), (1, 6, 11, 16, 21, 26), (8, 18, 28)])
 def test_several_days_of_each_month_are_steps(found, days):
     times = pd.DatetimeIndex([pd.Timestamp(y, m, d) for y in range(2010, 2020) for m in range(1, 13) for d in days])
     times = times[1 : ROWS + 1]
@@ -1757,14 +1755,14 @@ BACKWARDS = {
 }
 
 
-@pytest.mark.parametrize("kind", BACKWARDS)
+@third("kind", BACKWARDS)
 def test_newest_rows_first_are_seen_by_any_column_that_falls(refused, kind):
     texts = BACKWARDS[kind][::-1]
     frame = pd.DataFrame({"heat": np.random.default_rng(3).normal(size=len(texts)).round(2), "p": texts})
     assert refused(frame.to_csv(index=False)).code in ("rows-may-be-newest-first", "no-time-format")
 
 
-@pytest.mark.parametrize("kind", ["hours", "underscores", "names of months", "durations", "months as numbers alone"])
+@third("kind", ["hours", "underscores", "names of months", "durations", "months as numbers alone"])
 def test_rows_in_order_stay_so_beside_such_a_column(found, kind):
     texts = BACKWARDS[kind]
     values = np.random.default_rng(3).normal(size=len(texts)).round(2)
@@ -1779,14 +1777,14 @@ def test_years_quarters_and_months_in_one_column_are_asked_for(refused):
     assert refused(frame.to_csv(index=False)).code == "no-time-format"
 
 
-@pytest.mark.parametrize("name", ["Day-ahead load", "price per day", "day of delivery", "date code", "ds"])
+@third("name", ["Day-ahead load", "price per day", "day of delivery", "date code", "ds"])
 def test_measured_numbers_in_a_column_with_a_word_of_dates_are_no_days_of_a_spreadsheet(found, name):
     load = np.random.default_rng(4).permutation(ROWS) * 17 + 43_000
     made, table = found(pd.DataFrame({"t": DAYS, name: load, "v": VALUES}).to_csv(index=False))
     check(made, table, DAYS)
 
 
-@pytest.mark.parametrize("order", [1, -1])
+@third("order", [1, -1])
 def test_days_since_1960_are_no_days_of_a_spreadsheet(found, order):
     days = (DAYS - pd.Timestamp("1960-01-01")).days
     made, table = found(pd.DataFrame({"date": days, "v": VALUES})[::order].to_csv(index=False))
@@ -1794,7 +1792,7 @@ def test_days_since_1960_are_no_days_of_a_spreadsheet(found, order):
     np.testing.assert_array_equal(table.values[:, 0], VALUES)
 
 
-@pytest.mark.parametrize(
+@third(
     "above",
     [
         "# use of these very data\n# year month x v\n",
@@ -1811,9 +1809,7 @@ def test_names_are_in_the_last_comment_that_can_have_them(found, above):
     assert made.time == ["year", "month"]
 
 
-@pytest.mark.parametrize(
-    "units", [[",cash,", "unit,Mio EUR,"], ["unit,kWh,"], [",[MW],[]"], ["date,,flag"], ["(d),(m),"]]
-)
+@third("units", [[",cash,", "unit,Mio EUR,"], ["unit,kWh,"], [",[MW],[]"], ["date,,flag"], ["(d),(m),"]])
 def test_units_below_a_first_column_without_a_name(found, units):
     lines = [f"{each:%Y-%m-%d},{v}," for each, v in zip(DAYS, VALUES, strict=True)]
     made, table = found("\n".join([",load,flags", *units, *lines]) + "\n")
@@ -1828,7 +1824,7 @@ def test_rows_of_one_day_alone_are_read(found, day, clock):
     check(*found(frame.to_csv(index=False)), times)
 
 
-@pytest.mark.parametrize("word", ["{} UTC", "{} GMT", "{}UTC", "{}Z"])
+@third("word", ["{} UTC", "{} GMT", "{}UTC", "{}Z"])
 def test_hours_with_the_word_of_a_zone_beside_a_date(found, word):
     frame = pd.DataFrame(
         {"Data": HOURS.strftime("%Y/%m/%d"), "Hora UTC": [word.format(f"{each:%H%M}") for each in HOURS]}
@@ -1836,7 +1832,7 @@ def test_hours_with_the_word_of_a_zone_beside_a_date(found, word):
     check(*found(frame.assign(v=VALUES).to_csv(index=False, sep=";")), HOURS)
 
 
-@pytest.mark.parametrize(
+@third(
     "lines",
     [
         ["date,v", *(f"{each:%Y-%m-%d},{n % 9},{n * 7 % 100:02}" for n, each in enumerate(DAYS))],
@@ -1857,9 +1853,7 @@ def test_titles_of_two_columns_end_at_an_empty_line(found):
     assert made.reading == {"skip_rows": 3}
 
 
-@pytest.mark.parametrize(
-    "above", ["# by x\n", "The climate of all stations\n\nThis is the blended series\n\n", "% a\n% b\n"]
-)
+@third("above", ["# by x\n", "The climate of all stations\n\nThis is the blended series\n\n", "% a\n% b\n"])
 def test_a_table_below_titles_in_a_txt_is_a_table(tmp_path, above):
     (tmp_path / "a.txt").write_text(above + PLAIN)
     assert GivenFile(tmp_path / "a.txt").form.kind == "table"
@@ -1890,7 +1884,7 @@ def test_other_years_of_two_digits_are_read(found, form, first):
     check(made, table, times)
 
 
-@pytest.mark.parametrize("written", ["2049-01-{:02}", "{:02}.01.2049", "2049-01-{:02}T00:00:00-05:00"])
+@third("written", ["2049-01-{:02}", "{:02}.01.2049", "2049-01-{:02}T00:00:00-05:00"])
 def test_a_year_of_four_digits_may_be_far_ahead(found, written):
     made, _ = found(csv([written.format(1 + n) for n in range(30)], VALUES[:30]))
     assert made.first == "2049-01-01"
@@ -1902,7 +1896,7 @@ def test_days_without_a_year_are_no_months(refused, form, order):
     assert refused(csv(days)).code == "no-time-format"
 
 
-@pytest.mark.parametrize("order", [1, -1])
+@third("order", [1, -1])
 def test_months_of_2001_to_2031_are_read_in_any_order(found, order):
     months = pd.date_range("2003-02-01", periods=ROWS, freq="MS")
     made, table = found(csv(months.strftime("%b-%y")[::order], VALUES[::order]))
@@ -1924,7 +1918,7 @@ def test_decimal_commas_in_a_file_without_names(found, mark, day, count):
     check(made, table, DAYS, [float(f"{value:.2f}") for value in VALUES])
 
 
-@pytest.mark.parametrize("above", ["Zeit;Wert\n;kW\n", "# Zeit;Wert\n", ";Wert\n"])
+@third("above", ["Zeit;Wert\n;kW\n", "# Zeit;Wert\n", ";Wert\n"])
 def test_decimal_commas_below_names_that_are_not_in_the_first_line(found, above):
     rows = [f"{DAYS[n]:%d.%m.%Y};{german(VALUES[n])}" for n in range(ROWS)]
     made, table = found(above + "\n".join(rows[::-1]))
@@ -1937,7 +1931,7 @@ def test_numbers_with_decimal_commas_are_no_names(refused):
     assert refused("\n".join(rows)).code == "numbers-instead-of-names"
 
 
-@pytest.mark.parametrize("form", ["%d.%m.%Y", "%m/%d/%Y", "%Y%m%d", "%b %d, %Y", "unix"])
+@third("form", ["%d.%m.%Y", "%m/%d/%Y", "%Y%m%d", "%b %d, %Y", "unix"])
 def test_a_first_column_without_a_name_is_the_time_of_the_newest_row_first(found, form):
     times = DAYS.as_unit("s").asi8 if form == "unix" else DAYS.strftime(form)
     frame = pd.DataFrame({"": times, "a": VALUES * 2, "v": VALUES})[::-1]
@@ -1965,7 +1959,7 @@ def test_ten_digits_are_seconds_since_1970(found, first, freq):
     check(made, table, times)
 
 
-@pytest.mark.parametrize("columns", [("Year", "Week"), ("year", "woche"), ("jahr", "kw")])
+@third("columns", [("Year", "Week"), ("year", "woche"), ("jahr", "kw")])
 def test_weeks_from_0_with_the_newest_first_are_asked_for(found, refused, columns):
     days = pd.date_range("2016-01-03", periods=ROWS, freq="7D")
     weeks = pd.DataFrame({columns[0]: days.year, columns[1]: days.strftime("%U").astype(int), "v": VALUES})
@@ -1985,14 +1979,14 @@ def test_a_series_of_parts_of_dates_is_no_table_of_sequences(tmp_path, names, ma
 GERMAN = ["Jan", "Feb", "Mrz", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"]
 
 
-@pytest.mark.parametrize("write", ["{}. {}", "{} {}", "{}/{}"])
+@third("write", ["{}. {}", "{} {}", "{}/{}"])
 def test_points_before_three_digits_are_asked_for_beside_months_that_are_not_english(refused, write):
     rows = [f"{write.format(GERMAN[d.month - 1], d.year)};{37 + n % 9}.{600 + n}" for n, d in enumerate(MONTHS)]
     assert refused("Monat;Umsatz\n" + "\n".join(rows)).code == "point-for-thousands"
 
 
-@pytest.mark.parametrize("form", ["%H.%M", pytest.param("%H.%M.%S", marks=pytest.mark.faults)])
-@pytest.mark.parametrize(("step", "name"), [("h", "time"), ("30min", "Uhrzeit"), ("15min", "hora")])
+@third("form", ["%H.%M", pytest.param("%H.%M.%S", marks=pytest.mark.faults)])
+@third(("step", "name"), [("h", "time"), ("30min", "Uhrzeit"), ("15min", "hora")])
 def test_times_of_day_with_points_beside_a_date(found, form, step, name):
     times = pd.date_range("2021-03-17 06:00", periods=ROWS, freq=step)
     rows = {"date": times.strftime("%Y-%m-%d"), name: times.strftime(form), "v": VALUES}
@@ -2010,7 +2004,7 @@ def test_hours_with_points_are_named_by_their_end_too(found):
     check(*found(pd.DataFrame(rows).to_csv(index=False)), HOURS)
 
 
-@pytest.mark.parametrize("write", ["{h:02},{m:02}", "{h:02}-{m:02}", "{h} {m:02}", "{d:.2f}"])
+@third("write", ["{h:02},{m:02}", "{h:02}-{m:02}", "{h} {m:02}", "{d:.2f}"])
 def test_times_of_day_in_an_unknown_form_are_named_and_make_no_panel(refused, write):
     times = pd.date_range("2021-03-17 06:00", periods=ROWS, freq="15min")
     clock = [write.format(h=t.hour, m=t.minute, d=t.hour + t.minute / 60) for t in times]
@@ -2024,7 +2018,7 @@ def test_seconds_with_two_decimals_are_no_times_of_day(found):
     assert not made.covariates
 
 
-@pytest.mark.parametrize(
+@third(
     ("first", "second"),
     [
         ("period_end", "period_start"),
@@ -2034,7 +2028,7 @@ def test_seconds_with_two_decimals_are_no_times_of_day(found):
         ("Fin", "Début"),
     ],
 )
-@pytest.mark.parametrize("split", [False, True])
+@third("split", [False, True])
 def test_the_start_of_a_period_is_the_time_wherever_its_column_is(found, first, second, split):
     later = HOURS + pd.Timedelta(hours=1)
     if split:
@@ -2047,7 +2041,7 @@ def test_the_start_of_a_period_is_the_time_wherever_its_column_is(found, first, 
     assert split or {"times-in-other-columns"} <= {each.code for each in made.notes}
 
 
-@pytest.mark.parametrize("order", [("End", "Start"), ("Start", "End"), ("To", "From")])
+@third("order", [("End", "Start"), ("Start", "End"), ("To", "From")])
 def test_a_date_and_the_time_of_its_own_end_are_together(found, order):
     later = HOURS + pd.Timedelta(hours=1)
     when = {"Start": HOURS, "From": HOURS, "End": later, "To": later}
@@ -2082,8 +2076,8 @@ SHORT = {
 }
 
 
-@pytest.mark.parametrize("language", SHORT)
-@pytest.mark.parametrize("year", ["x y", *(pytest.param(each, marks=pytest.mark.faults) for each in ("Año", "Jaar"))])
+@third("language", SHORT)
+@third("year", ["x y", *(pytest.param(each, marks=pytest.mark.faults) for each in ("Año", "Jaar"))])
 @EITHER_WAY
 def test_names_of_months_in_a_column_of_their_own(found, language, year, order):
     name, words = SHORT[language]
@@ -2094,14 +2088,14 @@ def test_names_of_months_in_a_column_of_their_own(found, language, year, order):
     assert made.step == "MS"
 
 
-@pytest.mark.parametrize("form", ["{y}T{q}", "{y}-T{q}", "{y}K{q}", "T{q} {y}", "{q}T{s:02}", "{q}T {y}"])
+@third("form", ["{y}T{q}", "{y}-T{q}", "{y}K{q}", "T{q} {y}", "{q}T{s:02}", "{q}T {y}"])
 @EITHER_WAY
 def test_quarters_of_trimestres_and_kvartals(found, form, order):
     times = [form.format(y=p.year, q=p.quarter, s=p.year % 100) for p in QUARTERS]
     check(*found(csv(times[::order], VALUES[::order])), QUARTERS.to_timestamp())
 
 
-@pytest.mark.parametrize(
+@third(
     ("sign", "write"),
     [
         (" ", "{:,.2f} kW"),
@@ -2120,14 +2114,14 @@ def test_a_unit_after_groups_of_digits(found, write, sign):
     assert "signs-left-out" in {each.code for each in made.notes}
 
 
-@pytest.mark.parametrize("suffix", ["AB", "th", "am", "Mio", "x3"])
+@third("suffix", ["AB", "th", "am", "Mio", "x3"])
 def test_letters_after_numbers_may_be_a_code(found, suffix):
     made, _ = found(csv(DAYS, code=[f"{n % 9 + 1}{suffix}" for n in range(ROWS)]))
     assert "code" in made.left_out
 
 
-@pytest.mark.parametrize("times", [DAYS, MONTHS, HOURS, pd.bdate_range("2021-03-01", periods=ROWS)])
-@pytest.mark.parametrize("follows", [lambda units: np.minimum(units, 3) * 12, lambda units: (units > 6).astype(int)])
+@third("times", [DAYS, MONTHS, HOURS, pd.bdate_range("2021-03-01", periods=ROWS)])
+@third("follows", [lambda units: np.minimum(units, 3) * 12, lambda units: (units > 6).astype(int)])
 def test_a_number_that_follows_from_another_is_no_label_of_sequences(tmp_path, times, follows):
     units = np.random.default_rng(9).integers(1, 13, ROWS)
     pd.DataFrame({"Date": times, "Units": units, "X": follows(units)}).to_csv(tmp_path / "a.csv", index=False)
@@ -2137,7 +2131,7 @@ def test_a_number_that_follows_from_another_is_no_label_of_sequences(tmp_path, t
     assert GivenFile(tmp_path / "b.csv").groupings
 
 
-@pytest.mark.parametrize(
+@third(
     ("write", "fields"),
     [
         (lambda x: f"{abs(x):,.2f}{'-' * (x < 0)}", {"thousands": ","}),
@@ -2157,13 +2151,13 @@ def test_a_minus_after_the_number_and_blanks_of_any_width_beside_a_sign_of_money
     assert "signs-left-out" in {each.code for each in made.notes}
 
 
-@pytest.mark.parametrize("step", ["D", "6h", "3h"])
+@third("step", ["D", "6h", "3h"])
 def test_a_day_that_occurs_twice_is_no_change_of_the_clock(refused, step):
     times = pd.date_range(end="2019-09-20", periods=ROWS - 1, freq=step)  # a Friday in September
     assert refused(csv([*times, times[-1]])).code == "time-occurs-repeatedly"
 
 
-@pytest.mark.parametrize("row", ['"{n}" {day} {value}', "{day} {value}", '{n}   "{day}"   {value}   NA'])
+@third("row", ['"{n}" {day} {value}', "{day} {value}", '{n}   "{day}"   {value}   NA'])
 def test_a_table_with_blanks_in_a_txt_is_a_table(tmp_path, row):
     names = {2: '"date" "y"', 3: '"date" "y"', 4: "n date y z"}[len(row.split())]
     rows = [
@@ -2198,13 +2192,13 @@ def test_hours_that_occur_twice_with_a_letter_are_no_series(refused):
     assert refused(pd.DataFrame(rows).to_csv(index=False, sep=";")).code == "no-time-format"
 
 
-@pytest.mark.parametrize("signs", [("$", "€"), ("USD ", "EUR "), ("£", "CHF ")])
+@third("signs", [("$", "€"), ("USD ", "EUR "), ("£", "CHF ")])
 def test_two_signs_of_money_in_one_column_are_no_numbers(refused, signs):
     assert refused(csv(DAYS, [f"{signs[n % 2]}{each}" for n, each in enumerate(VALUES)])).code == "no-column-of-numbers"
 
 
-@pytest.mark.parametrize("names", [range(2017, 2021), range(2020, 2016, -1), range(1998, 2000)])
-@pytest.mark.parametrize("index", ["Week", "Day", "woche"])
+@third("names", [range(2017, 2021), range(2020, 2016, -1), range(1998, 2000)])
+@third("index", ["Week", "Day", "woche"])
 def test_years_as_columns_are_refused(refused, names, index):
     frame = pd.DataFrame({str(name): VALUES[:52] + name for name in names})
     frame.insert(0, index, range(1, 53))
@@ -2218,7 +2212,7 @@ def test_numbers_of_stations_beside_a_date_are_no_years(found):
     check(*found(pd.DataFrame(rows).to_csv(index=False), target="2017"), DAYS)
 
 
-@pytest.mark.parametrize("day", ["%d.%m.%y", "%d-%m-%y"])
+@third("day", ["%d.%m.%y", "%d-%m-%y"])
 @EITHER_WAY
 def test_days_that_could_be_times_of_day_are_days(found, day, order):
     times = pd.date_range("2022-10-14", periods=ROWS, freq="15min")  # 14.10.22
@@ -2226,11 +2220,11 @@ def test_days_that_could_be_times_of_day_are_days(found, day, order):
     check(*found(pd.DataFrame(rows)[::order].to_csv(index=False)), times)
 
 
-@pytest.mark.parametrize(
+@third(
     ("write", "times"),
     [(lambda d: f"{d.year}{d.month}", MONTHS), (lambda d: f"{d.year}{d.quarter}", QUARTERS.to_timestamp())],
 )
-@pytest.mark.parametrize("name", ["period", "Date", "yearquarter"])
+@third("name", ["period", "Date", "yearquarter"])
 @EITHER_WAY
 def test_years_joined_with_quarters_or_months(found, write, times, name, order):
     made, table = found(csv([write(each) for each in times][::order], VALUES[::order]).replace("t,v", f"{name},v"))
@@ -2243,7 +2237,7 @@ def test_a_counter_of_five_digits_is_no_quarter(found):
     assert made.first == "20031"
 
 
-@pytest.mark.parametrize("write", ["\u2013{}", "{}'{:03d},25"])
+@third("write", ["\u2013{}", "{}'{:03d},25"])
 def test_a_dash_for_a_minus_and_swiss_groups_with_a_comma(found, write):
     wanted = -VALUES if "'" not in write else 12_000 + np.arange(ROWS) ** 2 % 997 + 0.25
     texts = [write.format(each) if "'" not in write else write.format(12, n**2 % 997) for n, each in enumerate(VALUES)]
