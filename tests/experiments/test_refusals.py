@@ -123,7 +123,7 @@ WORDS = {
     "a home that is a file": (["tiny.yaml", "--home", "tiny.csv"], "--home ", "tiny.csv: ", "folder"),
     "a home below a file": (["tiny.yaml", "--home", "tiny.csv/x"], "--home ", "tiny.csv/x: ", "tiny.csv is", "folder"),
     "a long home": (["tiny.yaml", "--home", "x" * 300], "--home ", "x" * 300, "File name too long"),
-    "an unknown flag": (["tiny.yaml", "--home-x", "x"], "No such option '--home-x'. Did you mean '--home'? (try: sweep"),
+    "an unknown flag": (["tiny.yaml", "--home-x", "x"], "No such option '--home-x'. Did you mean '--home'?"),
     "nothing": ([], "Missing argument 'NAME|SPEC'. (try: sweep"),
     "too much": (["tiny.yaml", "other.yaml"], "Got unexpected extra argument (other.yaml) (try: sweep"),
 }
