@@ -19,8 +19,8 @@ ROOM = 15 * 2**30  # bytes: with the CUDA build of PyTorch each layer is copied 
 BASE, IMAGE = "docker.io/library/python:3.11-slim-bookworm", "localhost/lstm-sweeps:test"
 PROGRAMS = ("buildah", "podman", "runc", "debootstrap")
 LEFT_S = 3000.0
-# What this machine's pip needs to find packages, if anything: it is mounted while the image is built.
-PIP = ("/etc/xdg/pip", "/etc/pip.conf", "/opt/wheels", "/opt/pypi", "/opt/pypi-more", "/etc/ssl/certs")
+# What this machine's pip needs to find packages, if anything: files and folders, mounted while the image is built.
+PIP = os.environ.get("LSTM_SWEEPS_PIP_NEEDS", "").split(":")
 
 
 def missing() -> str:
@@ -73,7 +73,7 @@ def image() -> Iterator[Store]:
         store.call("buildah", "commit", made, BASE)
         store.call("buildah", "rm", made)
         shutil.rmtree(base)
-        volumes = [f"--volume={each}:{each}:ro" for each in PIP if Path(each).exists()]
+        volumes = [f"--volume={each}:{each}:ro" for each in PIP if each]
         variables = [f"--env={name}={value}" for name, value in os.environ.items() if name.startswith("PIP_")]
         words = ("--isolation", "chroot", "--pull-never", "--layers", "--tag", IMAGE)
         store.call("buildah", "bud", *words, *volumes, *variables, str(ROOT))
