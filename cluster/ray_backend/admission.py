@@ -9,12 +9,11 @@ from typing import Any
 
 from cluster.config import ResourcesConfig
 from cluster.ray_backend.nodes import differences, forget, lacking, look, usable_gpus
-from cluster.ray_backend.room import count_slots
+from cluster.ray_backend.room import NODE_ID, count_slots
 from lstm.messages.message import Say, note
 from lstm.records.errors import Fault, fault
 
 PATIENCE = 3  # nodes that are left out one after another, after which no more are asked for
-NODE_ID = "ray.io/node-id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,11 @@ from typing import Any
 from cluster.config import ResourcesConfig
 from cluster.interrupts import Stop
 from cluster.ray_backend.nodes import gpus_for, living, no_room
-from cluster.ray_backend.room import Growth, count_slots
+from cluster.ray_backend.room import NODE_ID, Growth, count_slots
 from lstm.messages.message import Say, note
 from lstm.records.errors import BadInput, NoWorker, fault
 
 LOG = logging.getLogger(__name__)
-NODE_ID = "ray.io/node-id"  # Ray's label of each node
 MOST = 1_000  # places that are asked for at once
 LOOK_S = 0.5  # between two looks for new nodes
 

@@ -9,6 +9,7 @@ from cluster.ray_backend import private_patches
 
 NO_BOUND = 1_000_000  # nodes, where a type has no maximum
 LOOK_S = 30.0  # for the head's answer
+NODE_ID = "ray.io/node-id"  # Ray's label of each node
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ drawn examples, it is the first of them.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -29,10 +29,17 @@ def diagonal(**axes: Sequence[Any]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(tuple(axes), cases)
 
 
-def third(names: str | Sequence[str], cases: Iterable[Any], **more: Any) -> pytest.MarkDecorator:
-    """Parametrize a test over cases of one kind: the first, and each third after it; over one or two, all."""
+def third(
+    names: str | Sequence[str], cases: Iterable[Any], also: Collection[int] = (), **more: Any
+) -> pytest.MarkDecorator:
+    """Parametrize a test over cases of one kind: the first, and each third after it; over one or two, all.
+
+    `also` has the places of cases that are kinds of their own, which no other test has: `make test` runs them, too.
+    """
     every = [each if isinstance(each, ParameterSet) else _case(names, each) for each in cases]
-    left = [each if len(every) < 3 or not place % 3 else _fault(each) for place, each in enumerate(every)]
+    left = [
+        each if len(every) < 3 or not place % 3 or place in also else _fault(each) for place, each in enumerate(every)
+    ]
     return pytest.mark.parametrize(names, left, **more)
 
 

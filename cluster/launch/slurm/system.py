@@ -24,6 +24,7 @@ OURS = (
     *("nodes", "no-requeue", "ntasks", "ntasks-per-node", "open-mode", "output", "parsable", "requeue", "signal"),
     *("test-only", "time", "wait", "wrap"),
 )
+OTHERS = ("gpus",)  # names of sbatch's own that begin one of those
 
 
 class Slurm:
@@ -61,7 +62,7 @@ class Slurm:
             if profile.shared and not any(Path(path).is_relative_to(each) for each in profile.shared)
         ]
         names = [option.removeprefix("--").partition("=")[0] for option in profile.options]
-        wrong += [fault("slurm-option-ours", "slurm.options", option=f"--{name}") for name in names if name in OURS]
+        wrong += [fault("slurm-option-ours", "slurm.options", option=f"--{name}") for name in names if _is_ours(name)]
         if bash := shutil.which("bash"):
             read = subprocess.run([bash, "-n"], input=text, capture_output=True, text=True, check=False)
             if read.returncode:
@@ -71,27 +72,28 @@ class Slurm:
     def submit(self, request: Request, text: str) -> Launched:
         """Submit the script; see `System`."""
         told = _tool("sbatch", "--parsable", text=text)
-        if told.returncode or not (found := re.match(r"\s*([0-9]+)", told.stdout)):
+        if told.returncode or not (found := re.match(r"\s*([0-9]+)(?:;(\S+))?", told.stdout)):
             raise refused("launch-refused", at="--on slurm", tool="sbatch", why=_first(told.stderr or told.stdout))
         log = Path(request.home, request.name, FOLDER, f"{found[1]}.log")
-        return Launched("slurm", found[1], request.name, where={"log": str(log)})
+        cluster = {"cluster": found[2]} if found[2] else {}  # told where there are several
+        return Launched("slurm", found[1], request.name, where={"log": str(log), **cluster})
 
     def state(self, launched: Launched) -> State:
         """Return what `scontrol`, or else `sacct`, says of a job."""
         if shutil.which("scontrol") is None:
             return State("unknown", reason="scontrol is not on this machine", asked="scontrol")
-        told = _tool("scontrol", "show", "job", launched.job, "--oneliner")
+        told = _tool("scontrol", *_on(launched), "show", "job", launched.job, "--oneliner")
         if told.returncode == 0 and "JobState=" in told.stdout:
             return _of_controller(told.stdout)
         if "Invalid job id" not in told.stderr:
             return State("unknown", reason=_first(told.stderr), asked="scontrol")
-        return _of_accounting(launched.job) or State(
+        return _of_accounting(launched) or State(
             "ended", "GONE", "Slurm's controller does not know the job any more", asked="scontrol"
         )
 
     def stop(self, launched: Launched) -> None:
         """End a job; see `System`."""
-        told = _tool("scancel", launched.job)
+        told = _tool("scancel", *_on(launched), launched.job)
         if told.returncode:
             raise refused("launch-not-stopped", at=launched.text, tool="scancel", why=_first(told.stderr))
 
@@ -102,8 +104,18 @@ class Slurm:
             with path.open(encoding="utf-8", errors="replace") as file:
                 for line in file:
                     yield line.rstrip("\n")
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):  # a folder: the record does not say where the log is
             raise refused("no-log-yet", at=path, job=launched.job) from None
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether an option is the script's own; sbatch takes the beginning of a name for the whole."""
+    return any(each.startswith(name) for each in OURS) and name not in OTHERS
+
+
+def _on(launched: Launched) -> list[str]:
+    """Return the option that names a job's cluster, where there are several."""
+    return [f"--clusters={cluster}"] if (cluster := launched.where.get("cluster")) else []
 
 
 def _run_words(request: Request) -> list[str]:
@@ -143,36 +155,28 @@ def _first(text: str) -> str:
 def _of_controller(line: str) -> State:
     """Return the state in a line of `scontrol show job --oneliner`."""
     found = dict(re.findall(r"(?:^|\s)(JobState|Reason|Restarts|ExitCode)=(\S*)", line))
-    word, code = found["JobState"], int(found.get("ExitCode", "0:0").partition(":")[0])
-    phase = _phase(word)
-    why = found.get("Reason", "None")
-    return State(
-        phase,
-        word,
-        "" if why == "None" else why,
-        code if phase == "ended" else None,
-        int(found.get("Restarts", 0)),
-        "scontrol",
-    )
+    word, why = found["JobState"], found.get("Reason", "None")
+    code = _code(word, found.get("ExitCode", ""))
+    return State(_phase(word), word, "" if why == "None" else why, code, int(found.get("Restarts", 0)), "scontrol")
 
 
-def _of_accounting(job: str) -> State | None:
+def _of_accounting(launched: Launched) -> State | None:
     """Return the state that Slurm's accounting has; None where there is no accounting, or no such job in it."""
     if shutil.which("sacct") is None:
         return None
-    told = _tool("sacct", "--jobs", job, "--allocations", "--noheader", "--parsable2", "--format=State,ExitCode")
+    asked = ("--jobs", launched.job, "--allocations", "--noheader", "--parsable2", "--format=State,ExitCode")
+    told = _tool("sacct", *_on(launched), *asked)
     word, _, code = told.stdout.strip().partition("\n")[0].partition("|")
     if told.returncode or not word:
         return None
-    why = word.partition(" ")[2]  # as in CANCELLED by 1000
-    phase = _phase(word.partition(" ")[0])
-    return State(
-        phase,
-        word.partition(" ")[0],
-        why,
-        int(code.partition(":")[0] or 0) if phase == "ended" else None,
-        asked="sacct",
-    )
+    word, _, why = word.partition(" ")  # as in CANCELLED by 1000
+    return State(_phase(word), word, why, _code(word, code), asked="sacct")
+
+
+def _code(word: str, told: str) -> int | None:
+    """Return the script's exit code; None if it has not ended by itself: Slurm often says 0 of what it has killed."""
+    code, _, number = told.partition(":")
+    return int(code) if word in ("COMPLETED", "FAILED") and code and number in ("", "0") else None
 
 
 def _phase(word: str) -> Phase:

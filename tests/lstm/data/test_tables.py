@@ -123,12 +123,12 @@ def test_days_in_any_form_are_sorted(found, form, backwards):
     check(*found(csv(DAYS[order].strftime(form), VALUES[order])), DAYS)
 
 
-@third(("times", "form"), [(HOURS, f) for f in HOUR_FORMS] + [(MONTHS, f) for f in MONTH_FORMS])
+@third(("times", "form"), [(HOURS, f) for f in HOUR_FORMS] + [(MONTHS, f) for f in MONTH_FORMS], also=(7, 8))
 def test_hours_and_months_in_any_form(found, times, form):
     check(*found(csv(times.strftime(form))), times)
 
 
-@third("form", QUARTER_FORMS)
+@third("form", QUARTER_FORMS, also=(2,))
 def test_quarters_are_quarters(found, form):
     made, table = found(csv([each.strftime(form) for each in QUARTERS]))
     check(made, table, QUARTERS.to_timestamp())
@@ -153,6 +153,7 @@ def test_intervals_count_from_their_start(found):
         (pd.period_range("2003-07", periods=ROWS, freq="M"), MONTHS),
         (DAYS.date, DAYS),
     ],
+    also=(1,),
 )
 def test_types_of_parquet_that_hold_times(found, times, wanted):
     file = io.BytesIO()
@@ -210,18 +211,18 @@ def test_years_with_fractions_are_not_read_in_silence(found):
 # --- Time in several columns, and the wrong one -----------------------------------------------------------------
 
 
-@third(
-    ("day", "clock"),
-    [
-        ("%d/%m/%Y", "%H:%M:%S"),
-        ("%m/%d/%Y", "%I:%M %p"),
-        ("%Y%m%d", "%H%M%S"),
-        ("%d.%m.%Y", "%H.%M.%S"),
-        ("%Y-%m-%d", "%H:%M"),
-    ],
-)
-@third("first", ["Date", pytest.param("Time", marks=pytest.mark.faults)])
-def test_date_and_time(found, day, clock, first):
+CLOCKS = [
+    ("%d/%m/%Y", "%H:%M:%S"),
+    ("%m/%d/%Y", "%I:%M %p"),
+    ("%Y%m%d", "%H%M%S"),
+    ("%d.%m.%Y", "%H.%M.%S"),
+    ("%Y-%m-%d", "%H:%M"),
+]
+
+
+@diagonal(form=CLOCKS, first=["Date", "Time"])
+def test_date_and_time(found, form, first):
+    day, clock = form
     columns = {"Date": HOURS.strftime(day), "Time": HOURS.strftime(clock)}
     frame = pd.DataFrame({first: columns.pop(first), **columns, "v": VALUES})
     made, table = found(frame.to_csv(index=False))
@@ -239,6 +240,7 @@ def test_date_and_time(found, day, clock, first):
         ({"yr": MONTHS.year, "mo": MONTHS.month}, MONTHS),
         ({"YY": HOURS.year, "MM": HOURS.month, "DD": HOURS.day, "hh": HOURS.hour, "mm": 0 * HOURS.hour}, HOURS),
     ],
+    also=(1, 2),
 )
 @third("counter", [True, pytest.param(False, marks=pytest.mark.faults)])
 def test_parts_of_a_time(found, columns, times, counter):
@@ -566,6 +568,7 @@ def test_volumes_are_no_times(found):
         (lambda v: f"{v * 100:,.3f}".replace(",", "'"), ",", {"thousands": "'"}),
         (lambda v: f"{v:.3f}%", ",", {}),
     ],
+    also=(5,),
 )
 def test_numbers_as_people_write_them(found, write, mark, fields):
     frame = pd.DataFrame({"t": DAYS, "n": range(7, 7 + 3 * ROWS, 3), "v": [write(each) for each in VALUES]})
@@ -664,7 +667,7 @@ def test_points_that_may_be_for_thousands_beside_commas_are_refused(refused):
 WORDS = ["Null", "n/a", "#N/A", "<NA>", "#DIV/0!", "none", "n.a.", "--", "NaN", "(null)"]
 
 
-@third("word", WORDS)
+@third("word", WORDS, also=(2,))
 def test_words_that_mean_a_missing_number(found, word):
     made, table = found(csv(DAYS, [word if n % 40 == 3 else str(v) for n, v in enumerate(VALUES)], x=VALUES[::-1]))
     assert made.target == "v"
@@ -737,6 +740,7 @@ def test_numbers_in_other_types_of_parquet(found):
         (pd.date_range("2003-07-01", periods=ROWS, freq="BMS"), "BMS"),
         (pd.date_range("1950-07-01", periods=ROWS, freq="3MS") + pd.Timedelta(days=14), "3MS+14D"),
     ],
+    also=(2,),
 )
 def test_labels_within_a_month_are_kept(found, times, step):
     made, table = found(csv(times))
@@ -830,6 +834,7 @@ WIDE = pd.DataFrame(np.random.default_rng(4).normal(size=(30, 40)).round(2))
         DAYS[:40].strftime("%m/%d/%y"),
         MONTHS[:40].strftime("%Y-%m"),
     ],
+    also=(1,),
 )
 def test_a_series_in_each_row_is_refused(refused, names):
     frame = WIDE.set_axis(list(map(str, names)), axis=1)
@@ -895,6 +900,7 @@ PLAIN = csv(DAYS)
         (PLAIN.encode("utf-16-be").join([b"\xfe\xff", b""]), {}),
         (PLAIN.encode("utf-8-sig"), {}),
     ],
+    also=(2, 7, 13, 14, 16),
 )
 def test_what_is_around_a_table(found, content, fields):
     made, table = found(content)
@@ -971,6 +977,7 @@ def zipped(content):
         ("a.csv.zip", zipped),
         ("a.csv", gzip.compress),
     ],
+    also=(1, 2),
 )
 def test_packed_text_is_read(found, name, pack):
     check(*found(pack(PLAIN.encode()), name), DAYS)
@@ -991,6 +998,7 @@ def test_feather_is_read(found):
         ("a.csv", PLAIN.encode("utf-16-le"), "nul-bytes-in-table"),
         ("a.csv", b"\xd0\xcf\x11\xe0" + b"\0" * 99, "spreadsheet-instead-of-table"),
     ],
+    also=(1,),
 )
 def test_what_is_not_read_is_refused_with_the_way_out(refused, name, content, code):
     wrong = refused(content, name)
@@ -1044,6 +1052,7 @@ def test_values_of_any_size_are_read_to_the_last_digit(found, values):
         ("2021-01-04", "14D"),
         ("2021-01-01", "90s"),
     ],
+    also=(2,),
 )
 def test_steps_of_any_length(found, start, step):
     times = pd.date_range(start, periods=ROWS, freq=step)
@@ -1082,12 +1091,13 @@ def nested():
         nested(),
     ],
     ids=["int96", "zstd", "groups", "multi-index", "nested"],
+    also=(1, 4),
 )
 def test_kinds_of_parquet(found, content):
     check(*found(content, "a.parquet"), DAYS)
 
 
-@third("name", ['the "v"', "a, b", "${HOME}", "T in °C", "数量", "it's", "a: b #c", "x y  z", "null", "1"])
+@third("name", ['the "v"', "a, b", "${HOME}", "T in °C", "数量", "it's", "a: b #c", "x y  z", "null", "1"], also=(2,))
 def test_names_of_any_letters(found, name):
     frame = pd.DataFrame({"t": DAYS, "w": VALUES[::-1], name: VALUES})
     made, table = found(frame.to_csv(index=False), target=name)

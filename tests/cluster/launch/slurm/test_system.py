@@ -1,4 +1,5 @@
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -52,6 +53,7 @@ def test_no_value_is_run_as_shell(request_of, tmp_path):
     """What comes before the first tool of Slurm is run, with values that want to be commands."""
     where = tmp_path / HOSTILE.replace("/", "")
     where.mkdir()
+    (tmp_path / f"a\n{HOSTILE}").mkdir()
     request = request_of(
         {"environment": f"{where}/env"},
         name=HOSTILE,
@@ -59,10 +61,11 @@ def test_no_value_is_run_as_shell(request_of, tmp_path):
         home=str(where),
         overrides=(f"name={HOSTILE}",),
         code=f"{where}/own.py",
-        cwd=str(tmp_path),
+        cwd=f"{tmp_path}/a\n{HOSTILE}",
     )
     text = SYSTEM.render(request)
     assert not SYSTEM.check(request, text)
+    assert f"\ncd -- {shlex.quote(request.cwd)} ||" in text
     head = text[: text.index("attempt=")] + '\nprintf "%s\\0" "$name" "$home" "$python" "${run[@]}"\n'
     done = subprocess.run(["bash"], input=head, capture_output=True, text=True, cwd=tmp_path, check=True)
     told = [HOSTILE, str(where), f"{where}/env/bin/python", request.named, "--home", str(where), "--set"]
@@ -73,7 +76,7 @@ def test_no_value_is_run_as_shell(request_of, tmp_path):
 def test_what_is_wrong_with_a_request_is_told_at_once(request_of):
     profile = {
         "shared": ["/shared"],
-        "options": ["--requeue", "--constraint=a", "--nodes=9"],
+        "options": ["--requeue", "--constraint=a", "--gpus=9", "--outp=/tmp/a"],
         "setup": ["if true; then"],
     }
     needs = (("spec", "/shared/ann/co2.yaml"), ("data", "/home/ann/co2.csv"), ("home", "/sharedfolder/runs"))
@@ -91,11 +94,23 @@ def test_what_is_wrong_with_a_request_is_told_at_once(request_of):
 def test_a_script_is_submitted_on_sbatchs_input(request_of, tool):
     folder = tool("sbatch", 'cat >"$0.in"', "echo '1234;alpha'")
     launched = SYSTEM.submit(request_of(), "#!/bin/bash\n")
-    assert (launched.job, launched.where["log"]) == ("1234", "/shared/ann/runs/co2/slurm/1234.log")
+    assert launched.job == "1234"
+    assert launched.where == {"log": "/shared/ann/runs/co2/slurm/1234.log", "cluster": "alpha"}
     assert ((folder / "sbatch.words").read_text(), (folder / "sbatch.in").read_text()) == (
         "--parsable\n",
         "#!/bin/bash\n",
     )
+
+
+def test_a_job_of_another_cluster_is_asked_for_and_ended_there(tool):
+    there = Launched("slurm", "12", "co2", where={"cluster": "alpha"})
+    folder = tool("scontrol", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    tool("sacct", "echo 'COMPLETED|0:0'")
+    tool("scancel")
+    assert SYSTEM.state(there).code == 0
+    SYSTEM.stop(there)
+    for name in ("scontrol", "sacct", "scancel"):
+        assert (folder / f"{name}.words").read_text().startswith("--clusters=alpha "), name
 
 
 def codes(error):
@@ -129,8 +144,10 @@ def test_what_slurm_refuses_is_told_in_its_words(request_of, tool):
             "JobState=FAILED Reason=NonZeroExitCode Restarts=0 ExitCode=2:0",
             ("ended", "FAILED", "NonZeroExitCode", 2, 0),
         ),
-        ("JobState=CANCELLED Reason=None Restarts=0 ExitCode=0:15", ("ended", "CANCELLED", "", 0, 0)),
-        ("JobState=NODE_FAIL Reason=NodeDown Restarts=0 ExitCode=0:1", ("ended", "NODE_FAIL", "NodeDown", 0, 0)),
+        ("JobState=CANCELLED Reason=None Restarts=0 ExitCode=0:15", ("ended", "CANCELLED", "", None, 0)),
+        ("JobState=TIMEOUT Reason=TimeLimit Restarts=0 ExitCode=0:0", ("ended", "TIMEOUT", "TimeLimit", None, 0)),
+        ("JobState=FAILED Reason=None Restarts=0 ExitCode=0:9", ("ended", "FAILED", "", None, 0)),
+        ("JobState=NODE_FAIL Reason=NodeDown Restarts=0 ExitCode=0:1", ("ended", "NODE_FAIL", "NodeDown", None, 0)),
     ],
 )
 def test_a_jobs_state_is_the_controllers(tool, fields, expected):
@@ -145,6 +162,9 @@ def test_a_job_that_the_controller_has_forgotten_is_in_the_accounting_or_ended(t
     tool("sacct", "echo 'CANCELLED by 1000|0:15'")
     state = SYSTEM.state(JOB)
     assert (state.phase, state.word, state.reason, state.asked) == ("ended", "CANCELLED", "by 1000", "sacct")
+    assert state.code is None, "Slurm says 0 of a job that it has ended itself"
+    tool("sacct", "echo 'FAILED|2:0'")
+    assert SYSTEM.state(JOB).code == 2
     tool("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
     state = SYSTEM.state(JOB)
     assert (state.phase, state.word, state.code) == ("ended", "GONE", None)
@@ -163,6 +183,8 @@ def test_the_log_is_the_jobs_file(tmp_path):
     with pytest.raises(BadInput) as error:
         list(SYSTEM.logs(launched))
     assert [each.code for each in error.value.faults] == ["no-log-yet"]
+    with pytest.raises(BadInput):
+        list(SYSTEM.logs(JOB))  # its record does not say where the log is
     file.write_text("one\ntwo")
     assert list(SYSTEM.logs(launched)) == ["one", "two"]
 
@@ -182,6 +204,14 @@ def test_only_a_run_that_has_failed_by_itself_is_queued_again(job, code, again):
 def test_a_sweep_that_stop_has_ended_is_not_queued_again(job):
     job.start(["exit 130"])
     assert (job.ended(), job.is_requeued) == (130, False)
+
+
+def test_a_run_that_another_driver_keeps_out_is_queued_again_if_slurm_ends_it(job):
+    job.start(["touch ready", "exit 3"])
+    job.until((job.folder / "ready").exists)
+    job.until(lambda: "another driver has the sweep" in job.log)
+    job.process.send_signal(signal.SIGUSR1)
+    assert (job.ended(), job.is_requeued) == (0, True)
 
 
 SOFT = ["trap 'exit 130' INT", "touch ready", "sleep 100 & wait"]
