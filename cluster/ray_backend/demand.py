@@ -96,7 +96,7 @@ def room_awaited(
     if count_slots(resources.cpus_per_trial, gpus):
         yield
         return
-    if growth.types and not growth.room(resources.cpus_per_trial, gpus):
+    if not growth.may_have(resources.cpus_per_trial, gpus):
         raise no_room(living(ray), resources, gpus, growth)
     wanted = min(waiting.trials(), most_at_once(ray, resources, gpus, growth))
     what = {"cpus": resources.cpus_per_trial, "gpus": gpus, "places": wanted}

@@ -44,6 +44,10 @@ class Growth:
             left, slots = left - nodes, slots + nodes * each
         return slots
 
+    def may_have(self, cpus_per_trial: int, gpus_per_trial: float) -> bool:
+        """Return whether a node may come that has room for a trial; where the types are unknown, one may."""
+        return not self.types or self.room(cpus_per_trial, gpus_per_trial) > 0
+
     @property
     def has_gpus(self) -> bool:
         """Return whether a type has a whole GPU."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from cluster.config import ResourcesConfig
 from cluster.ray_backend.connection import check_address, reached
-from cluster.ray_backend.nodes import ANSWER_S, Joined, check
+from cluster.ray_backend.nodes import ANSWER_S, Joined, check, gpus_for
+from cluster.ray_backend.room import growth
 from lstm.records.errors import BadInput, Fault
 
 
@@ -34,7 +35,7 @@ class Answer:
 
 
 class Cluster:
-    """A cluster that was joined, and what `run` would say of it."""
+    """A cluster that was joined, and what `run` would say of it; neither if it would wait for a node with room."""
 
     def __init__(self, ray: Any, joined: Joined | None, faults: Sequence[Fault]) -> None:
         self._ray, self.joined, self.faults = ray, joined, tuple(faults)
@@ -64,18 +65,19 @@ class Cluster:
 def opened(
     address: str, resources: ResourcesConfig, checkpoints: str, packages: Sequence[str] = ()
 ) -> Iterator[Cluster]:
-    """Join a cluster and check it as `run` does.
+    """Join a cluster and check it as `run` does. It is no fault if `run` would wait for a first node with room.
 
     Raises:
         BadInput: there is no cluster that can be joined at the address.
     """
     check_address(address)
     with reached(address, ours=False) as (ray, _):
-        joined, faults = None, list[Fault]()
+        joined, faults, grows = None, list[Fault](), growth(ray)
         try:
-            joined = check(ray, address, resources, checkpoints, packages)
+            joined = check(ray, address, resources, checkpoints, packages, grows)
         except BadInput as error:
-            faults += error.faults
+            comes = grows and grows.may_have(resources.cpus_per_trial, gpus_for(ray, resources, grows))
+            faults += (each for each in error.faults if not (comes and each.code == "trial-fits-no-node-type"))
         yield Cluster(ray, joined, faults)
 
 

@@ -128,6 +128,9 @@ def _cluster(subject: Subject, address: str) -> list[Line]:
 
 def _checks(cluster: "Cluster") -> list[Line]:
     """Return what the checks of `run` have found."""
+    if not cluster.joined and not cluster.faults:
+        awaited = "no node has room for a trial now; the autoscaler may start one, for which `run` waits to check it"
+        return [Line("checks", awaited)]
     version, torch = _versions()
     count = len(cluster.nodes)
     is_far = any(not node.address.startswith("127.") for node in cluster.nodes)

@@ -8,17 +8,20 @@ import os
 import pwd
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import audit
+import postgres
 import pytest
 import slurm
 import trainings
 
 from cluster.study import stored
 from lstm import ownership
+from lstm.config.section import File
+from lstm.records.errors import BadInput
 
 pytestmark = pytest.mark.clusters
 
@@ -58,14 +61,15 @@ class Sweep:
     epochs: int = 5
     trials: int = 4
     user: str | None = None
+    address: str = ""  # of the study's database, which the environment names; "" for the home's own file
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
         rows = "\n".join(f"{(i * 37) % 101 / 101 + (i % 12)}" for i in range(500))
         (self.folder / "wave.csv").write_text(f"y\n{rows}\n")
-        (self.folder / "spec.yaml").write_text(
-            SPEC.format(epochs=self.epochs, trials=self.trials, at_once=self.at_once)
-        )
+        spec = SPEC.format(epochs=self.epochs, trials=self.trials, at_once=self.at_once)
+        spec += 'storage: {study: "${STUDY_URL}"}\n' if self.address else ""
+        (self.folder / "spec.yaml").write_text(spec)
         if self.user is not None:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
 
@@ -73,6 +77,7 @@ class Sweep:
         """Types a verb on the login node; its exit code and what it said."""
         options = (verb, *words, "--home", "runs")
         environment = {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder)}
+        environment |= {"STUDY_URL": self.address} if self.address else {}
         done = self.cluster.run("sweep", *options, user=self.user, cwd=self.folder, environment=environment)
         return done.returncode, done.stdout
 
@@ -86,6 +91,10 @@ class Sweep:
 
     def stored(self) -> int:
         """How many epochs the study has; 0 while there is none."""
+        if self.address:
+            with suppress(BadInput):
+                return sum(len(trial.curve) for trial in stored.read(self.address, "launched").trials)
+            return 0
         try:
             with closing(sqlite3.connect(f"file:{self.folder}/runs/study.db?mode=ro", uri=True, timeout=60)) as study:
                 return int(study.execute("SELECT count(*) FROM trial_intermediate_values").fetchone()[0])
@@ -111,13 +120,13 @@ class Sweep:
 
     def check_whole(self) -> set[str]:
         """The trials are what training alone gives, and the records agree; the hosts that trained them."""
-        swept = stored.read(f"sqlite:///{self.folder}/runs/study.db", "launched")
+        swept = stored.read(self.address or f"sqlite:///{self.folder}/runs/study.db", "launched")
         assert [trial.state for trial in swept.trials] == ["COMPLETE"] * (self.trials + 1)
         for trial in swept.trials:
             kept = ownership.load_trial(swept, trial)
             assert kept is not None
-            assert trainings.is_alone(kept, self.folder / "wave.csv"), trial.number
-        assert audit.audit(self.folder / "runs", "launched") == []
+            assert trainings.is_alone(kept, File(path=str(self.folder / "wave.csv"))), trial.number
+        assert audit.audit(self.folder / "runs", "launched", study=self.address or None) == []
         code, said = self.sweep("verify", "launched")
         assert code == 0, said
         return {trial.worker.split("(")[-1].partition(")")[0] for trial in swept.trials}
@@ -253,6 +262,21 @@ def test_a_lost_node_leaves_the_sweep_to_the_others(sweep: Sweep) -> None:
     assert found["BatchHost"] != batch
     sweep.check_whole()
     sweep.cluster.replace(names.index(batch))
+
+
+def test_a_study_in_postgresql_is_named_by_the_environment_alone(cluster: slurm.Cluster) -> None:
+    if reason := postgres.missing():
+        pytest.skip(reason)
+    with postgres.server() as database:
+        sweep = Sweep(cluster, cluster.folder / "postgresql", address=database.create("sweeps"))
+        job = sweep.launch("--nodes", "1", "--cpus", "2")
+        sweep.wait_for_epochs()
+        cluster.run("scontrol", "requeue", job, check=True)  # at once, as a preemption without time to end
+        sweep.cluster.wait(lambda: cluster.job(job)["Restarts"] == "1", LEFT_S)
+        sweep.end(job, "COMPLETED")
+        sweep.check_whole()
+        told = [file for file in (sweep.folder / "runs").rglob("*") if file.is_file() and file.suffix != ".pt"]
+        assert [file for file in told if sweep.address.encode() in file.read_bytes()] == []
 
 
 def test_two_users_share_a_node_and_the_end_of_one_leaves_the_other(cluster: slurm.Cluster) -> None:

@@ -67,7 +67,7 @@ class Cluster:
         self.faults = tuple(planted.get("faults", ()))
         warnings = tuple(planted.get("warnings", ()))
         joined = Joined("10.0.0.1:6379", ("10.0.0.1", "10.0.0.2"), 2.0, 0.0, 2, 0.0, warnings)
-        self.joined = None if self.faults else joined
+        self.joined = None if self.faults or planted.get("awaits") else joined
 
     def ask(self, task, arguments):
         change = self.planted.get(task, lambda answer: answer)
@@ -135,6 +135,13 @@ def test_nothing_is_wrong_with_a_sound_cluster(planted, doctor):
     found = doctor("tiny.yaml")
     assert (found.code, found.wrong) == (0, [])
     assert found.areas == ["data", *areas]
+
+
+def test_nothing_is_wrong_with_a_cluster_whose_nodes_come_as_they_are_needed(planted, doctor):
+    planted["awaits"] = True
+    found = doctor()
+    assert (found.code, found.wrong) == (0, [])
+    assert "checks" in found.areas
 
 
 def test_nothing_is_wrong_with_this_machine(doctor, planted):
