@@ -55,11 +55,19 @@ def read(folder: Path) -> Launched | None:
         row = None
     if not isinstance(row, dict):
         raise refused("launch-record-damaged", at=path)
-    check_form(path, int(row.pop("form", FORM)), FORM)
+    form = row.pop("form", FORM)
+    if not isinstance(form, int):
+        raise refused("launch-record-damaged", at=path)
+    check_form(path, form, FORM)
     try:
-        return Launched(**row)
+        found = Launched(**row)
     except TypeError:
         raise refused("launch-record-damaged", at=path) from None
+    words = (found.system, found.job, found.sweep, found.host, found.user)
+    is_where = isinstance(found.where, dict) and all(isinstance(each, str) for each in found.where.values())
+    if not (is_where and isinstance(found.at, int | float) and all(isinstance(each, str) for each in words)):
+        raise refused("launch-record-damaged", at=path)
+    return found
 
 
 def write(folder: Path, launched: Launched) -> None:

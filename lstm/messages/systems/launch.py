@@ -9,6 +9,11 @@ ENTRIES: dict[str, Entry] = {
         "resources.cpus_per_trial and resources.gpus_per_trial",
         {"cpus": 4, "gpus": 1.0, "there": 8, "gpus_there": 0},
     ),
+    "launch-system-unknown": Entry(
+        "the sweep was launched on {system}, which this version does not know",
+        "use the version that launched it; or ask {system} itself for the job",
+        {"system": "hpc"},
+    ),
     "launch-time-too-short": Entry(
         "is {time_s} s{warn_s:?, and the sweep stops * s before the limit}, so no run would train anything",
         "give a longer time; leave it out for the system's own limit{warn_s:?; `warn` in the profile says when the "
