@@ -78,9 +78,13 @@ def write(folder: Path, launched: Launched) -> None:
 
 @contextmanager
 def launching(folder: Path) -> Iterator[None]:
-    """Let one process at a time launch a sweep; others wait. The folder is made, and goes again if it stays empty."""
+    """Let one process at a time launch a sweep; others wait.
+
+    The folder is made with those above it. What was made goes again if it stays empty.
+    """
     import fcntl
 
+    made = [each for each in (folder, *folder.parents) if each == folder or not each.exists()]
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -98,7 +102,8 @@ def launching(folder: Path) -> Iterator[None]:
         (folder / _LOCK).unlink(missing_ok=True)
         os.close(lock)
         with suppress(OSError):  # it holds something
-            folder.rmdir()
+            for each in made:
+                each.rmdir()
 
 
 def of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

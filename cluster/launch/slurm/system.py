@@ -27,8 +27,10 @@ OURS = (
     *("test-only", "time", "wait", "wrap"),
 )
 # Variables that sbatch takes before what a script says. Those of a field count where the profile leaves it out.
-_ALWAYS = ("ARRAY_INX", "CPUS_PER_GPU", "ERROR", "EXPORT", "GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET", "GPUS_PER_TASK")
-_ALWAYS += ("INPUT", "JOB_NAME", "NO_REQUEUE", "OPEN_MODE", "OUTPUT", "REQUEUE", "SIGNAL", "WAIT")
+_ALWAYS = (
+    *("ARRAY_INX", "CPUS_PER_GPU", "ERROR", "EXPORT", "GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET", "GPUS_PER_TASK"),
+    *("INPUT", "JOB_NAME", "NO_REQUEUE", "OPEN_MODE", "OUTPUT", "REQUEUE", "SIGNAL", "WAIT"),
+)
 _OF_FIELD = {
     "partition": ("PARTITION",),
     "account": ("ACCOUNT",),

@@ -158,7 +158,7 @@ def test_a_refusal_of_slurm_leaves_nothing(folder, slurm, quick, sweep):
     answer = sweep("launch", "tiny.yaml", *ON)
     assert answer.code == 2
     assert "--on slurm: sbatch has refused: sbatch: error: invalid partition specified: gpus" in answer.err
-    assert not (folder / "runs/tiny").exists()
+    assert not (folder / "runs").exists(), "the home was not there before"
 
 
 def test_a_machine_without_slurm_is_told(folder, quick, sweep, monkeypatch):
