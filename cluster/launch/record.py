@@ -55,11 +55,19 @@ def read(folder: Path) -> Launched | None:
         row = None
     if not isinstance(row, dict):
         raise refused("launch-record-damaged", at=path)
-    check_form(path, int(row.pop("form", FORM)), FORM)
+    form = row.pop("form", FORM)
+    if not isinstance(form, int):
+        raise refused("launch-record-damaged", at=path)
+    check_form(path, form, FORM)
     try:
-        return Launched(**row)
+        found = Launched(**row)
     except TypeError:
         raise refused("launch-record-damaged", at=path) from None
+    words = (found.system, found.job, found.sweep, found.host, found.user)
+    is_where = isinstance(found.where, dict) and all(isinstance(each, str) for each in found.where.values())
+    if not (is_where and isinstance(found.at, int | float) and all(isinstance(each, str) for each in words)):
+        raise refused("launch-record-damaged", at=path)
+    return found
 
 
 def write(folder: Path, launched: Launched) -> None:
@@ -70,9 +78,13 @@ def write(folder: Path, launched: Launched) -> None:
 
 @contextmanager
 def launching(folder: Path) -> Iterator[None]:
-    """Let one process at a time launch a sweep; others wait. The folder is made, and goes again if it stays empty."""
+    """Let one process at a time launch a sweep; others wait.
+
+    The folder is made with those above it. What was made goes again if it stays empty.
+    """
     import fcntl
 
+    made = [each for each in (folder, *folder.parents) if each == folder or not each.exists()]
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -90,7 +102,8 @@ def launching(folder: Path) -> Iterator[None]:
         (folder / _LOCK).unlink(missing_ok=True)
         os.close(lock)
         with suppress(OSError):  # it holds something
-            folder.rmdir()
+            for each in made:
+                each.rmdir()
 
 
 def of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

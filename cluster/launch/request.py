@@ -20,6 +20,7 @@ class Size:
     gpus: int  # of each node
     memory_mb: int | None  # of each node, in units of 2^20 bytes; None: what the system gives
     time_s: int | None  # seconds after which the system ends a run of the job; None: the system's own limit
+    warn_s: int = 0  # seconds before that limit at which the driver is stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Shape:
 
     size: Size
     gpus_per_trial: float
-    a_node: int  # trials at once on a node
+    a_node: int  # trials at once on a node, at most
     at_once: int  # trials at once on all nodes, at most `max_concurrent`; 0 if none fits
     seconds: tuple[float, float] = (0.0, 0.0)  # from the first trial to the end, by the smallest and the largest trial
     unknown: tuple[Note, ...] = ()  # what can't be known before it runs
@@ -40,15 +41,16 @@ class Shape:
         gpus = float(size.gpus >= 1) if asked == "auto" else float(asked)
         a_node = fit(size.cpus, size.gpus, resources.cpus_per_trial, gpus)
         most = resources.max_concurrent
-        at_once = a_node * size.nodes
-        return cls(size, gpus, a_node, at_once if most == "auto" else min(at_once, most))
+        at_once = a_node * size.nodes if most == "auto" else min(a_node * size.nodes, most)
+        return cls(size, gpus, min(a_node, at_once), at_once)
 
     @property
     def runs(self) -> tuple[int, int] | None:
         """How many runs of the job the time limit makes of the sweep, by the estimate; None without a limit."""
         if self.size.time_s is None:
             return None
-        low, high = (max(1, -int(-each // self.size.time_s)) for each in self.seconds)
+        run_s = self.size.time_s - self.size.warn_s
+        low, high = (max(1, -int(-each // run_s)) for each in self.seconds)
         return low, high
 
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from cluster.launch.record import Launched
 from cluster.launch.request import Request
-from lstm.records.errors import Fault
+from lstm.records.errors import Fault, refused
 
 SYSTEMS = ("slurm", "kubernetes")  # each is a package beside this module with a `SYSTEM`
 Phase = Literal["waiting", "running", "ended", "unknown"]
@@ -70,6 +70,12 @@ class System(Protocol):
 
 
 def system(name: str) -> System:
-    """Return a system by its name, one of `SYSTEMS`."""
+    """Return a system by its name.
+
+    Raises:
+        BadInput: it is none of `SYSTEMS`, as in the record of a job that a newer version has launched.
+    """
+    if name not in SYSTEMS:
+        raise refused("launch-system-unknown", system=name)
     found: System = importlib.import_module(f"cluster.launch.{name}").SYSTEM
     return found

@@ -67,7 +67,7 @@ def lines(name: str, home: Home) -> Iterator[str]:
     """
     own = home.sweep(name) / LOG
     job = record.read(home.sweep(name))
-    if job is not None and job.system in SYSTEMS:
+    if job is not None:
         try:
             yield from system(job.system).logs(job)
             return

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cluster.launch.profile import KubernetesProfile, Profile, SlurmProfile
+from cluster.launch.profile import KubernetesProfile, Profile, SlurmProfile, seconds
 from experiments.spec import validation, yaml_document
 from experiments.spec.mapping import Given, Source, literal
-from lstm.records.errors import BadInput, Fault
+from lstm.records.errors import BadInput, Fault, fault
 
 FILE = Path("lstm-sweeps", "clusters.yaml")  # in the folder of the user's settings
 
@@ -42,9 +42,13 @@ def read(system: str, file: str | None, fields: Mapping[str, Any]) -> SlurmProfi
         except ValidationError as error:
             found = error.errors(include_url=False)
             raise document.refuse(validation.tell(found, document, Profile)) from None
+        section: SlurmProfile | KubernetesProfile = getattr(whole, system)
+        warn_s = section.warn if isinstance(section, SlurmProfile) else 0
+        if section.time and (time_s := seconds(section.time)) <= warn_s:  # Slurm takes 0 for no limit
+            short = fault("launch-time-too-short", f"{system}.time", time_s=time_s, warn_s=warn_s or None)
+            raise document.refuse([short])
     except BadInput as error:
         raise BadInput(*(_as_typed(each, options) for each in error.faults)) from None
-    section: SlurmProfile | KubernetesProfile = getattr(whole, system)
     return section
 
 

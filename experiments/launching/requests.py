@@ -84,7 +84,7 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     found = describe(plan, shape.at_once)
     low, high = sorted(found["sweep_s"])
     shape = replace(shape, seconds=(low, high))
-    unknown = _unknown(found, shape, is_checked=bool(profile.shared) or asked.system != "slurm")
+    unknown = _unknown(found, shape, asked.system, is_checked=bool(profile.shared) or asked.system != "slurm")
     shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
     uploads = bring.uploads(_data(plan), asked.upload) if asked.upload else ()
@@ -104,6 +104,7 @@ def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
         gpus=profile.gpus,
         memory_mb=memory_mb(profile.memory) if profile.memory else None,
         time_s=seconds(profile.time) if profile.time else None,
+        warn_s=profile.warn if isinstance(profile, SlurmProfile) else 0,
     )
     shape = Shape.of(size, resources)
     if not shape.at_once:
@@ -121,7 +122,8 @@ def _rows(ready: Ready, *, whole: bool) -> Iterator[tuple[str, str]]:
     memory = f", {size.memory_mb:,} MiB" if size.memory_mb else ""
     each = f"{counted(size.cpus, 'CPU')}, {counted(size.gpus, 'GPU')}{memory}"
     yield "nodes", f"{counted(size.nodes, 'node')} of {ready.request.system}, each with {each}"
-    yield "at once", f"{counted(shape.at_once, 'trial')}, {shape.a_node} a node"
+    most = "" if shape.at_once == shape.a_node * size.nodes else "at most "
+    yield "at once", f"{counted(shape.at_once, 'trial')}, {most}{shape.a_node} a node"
     low, high = (duration(span) for span in shape.seconds)
     if whole:
         yield "time", f"{low} to {high} of training from the first trial on" if low != high else f"{low} of training"
@@ -133,14 +135,15 @@ def _rows(ready: Ready, *, whole: bool) -> Iterator[tuple[str, str]]:
         yield "note", str(told)
 
 
-def _unknown(found: Mapping[str, Any], shape: Shape, *, is_checked: bool) -> Iterator[Note]:
+def _unknown(found: Mapping[str, Any], shape: Shape, system: str, *, is_checked: bool) -> Iterator[Note]:
     """Yield what can't be known before the sweep runs; `is_checked` says whether the nodes see what it needs."""
     if not is_checked:
         yield note("launch-folders-not-checked")
     yield note("launch-wait-unknown")
     yield note("launch-speed-unknown", device=found["device"], gpus=shape.size.gpus or None)
     if shape.runs and shape.runs[1] > 1:
-        yield note("launch-of-several-runs", low=shape.runs[0], high=shape.runs[1])
+        low, high = shape.runs
+        yield note("launch-of-several-runs" if system == "slurm" else "launch-ends-early", low=low, high=high)
 
 
 def _request(

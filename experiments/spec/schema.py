@@ -135,11 +135,15 @@ def _whole(kind: type[Section]) -> dict[str, Any]:
 
 
 def _deref(node: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a node with its reference resolved; of `X | None` the node of X. The field's own description stays."""
+    """Return a node with its reference resolved; of `X | None` the node of X.
+
+    The field's own description stays. `form` is what X itself says of a text with a pattern.
+    """
     own = {k: node[k] for k in ("description",) if k in node}
     members = [m for m in node.get("anyOf", ()) if m.get("type") != "null"]
     if len(members) == 1:
-        return {**_deref(members[0], whole), **own}
+        form = {"form": members[0]["description"]} if {"pattern", "description"} <= members[0].keys() else {}
+        return {**_deref(members[0], whole), **own, **form}
     if "$ref" in node:
         return {**_deref(whole["$defs"][node["$ref"].rpartition("/")[2]], whole), **own}
     return node

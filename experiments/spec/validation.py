@@ -104,7 +104,10 @@ def _told(found: list[ErrorDetails], at: Address, document: Document, kind: sche
     is_pattern, bounds = error["type"] == "string_pattern_mismatch", _bounds(node)
     if bounds and not is_pattern:
         return "out-of-bounds", {"came": came, "bounds": bounds}
-    return "wrong-form", {"came": came, "about": node.get("description") if is_pattern else error["msg"]}
+    return "wrong-form", {
+        "came": came,
+        "about": node.get("form", node.get("description")) if is_pattern else error["msg"],
+    }
 
 
 def _came(at: Address, document: Document) -> str:

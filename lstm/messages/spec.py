@@ -228,8 +228,8 @@ _YAML = {
 }
 _SPEC_FILE = {
     "spec-not-a-file": Entry("is not a regular file", "give a file that can be read twice"),
-    "spec-empty": Entry("is empty", "write a spec, as in `sweep new data.csv`"),
-    "spec-is-a-folder": Entry("is a folder", "give the spec's file"),
+    "spec-empty": Entry("is empty", "write its fields; `sweep new data.csv` makes a spec"),
+    "spec-is-a-folder": Entry("is a folder", "give a file in it"),
     "spec-no-mapping": Entry("is no mapping", "write fields, as in name: my-sweep"),
     "spec-not-utf8": Entry("is not UTF-8 text (byte 0x{byte:02x})", "save the file as UTF-8", {"byte": 0xE4}),
     "spec-too-large": Entry(

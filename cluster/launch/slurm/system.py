@@ -1,9 +1,10 @@
 """Submits a sweep with `sbatch`, asks `scontrol` and `sacct` for its job, ends the job with `scancel`."""
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,11 +21,24 @@ _WAITS = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "
 _RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
 # What the script itself says to sbatch; the names are sbatch's.
 OURS = (
-    *("array", "batch", "chdir", "cpus-per-task", "error", "export", "gpus-per-node", "input", "job-name", "mem"),
+    *("array", "batch", "chdir", "cpus-per-gpu", "cpus-per-task", "error", "export", "gpus", "gpus-per-node"),
+    *("gpus-per-socket", "gpus-per-task", "input", "job-name", "mem", "mem-per-cpu", "mem-per-gpu"),
     *("nodes", "no-requeue", "ntasks", "ntasks-per-node", "open-mode", "output", "parsable", "requeue", "signal"),
     *("test-only", "time", "wait", "wrap"),
 )
 OTHERS = ("gpus",)  # names of sbatch's own that begin one of those
+# Variables that sbatch takes before what a script says. Those of a field count where the profile leaves it out.
+_ALWAYS = (
+    *("ARRAY_INX", "CPUS_PER_GPU", "ERROR", "EXPORT", "GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET", "GPUS_PER_TASK"),
+    *("INPUT", "JOB_NAME", "NO_REQUEUE", "OPEN_MODE", "OUTPUT", "REQUEUE", "SIGNAL", "WAIT"),
+)
+_OF_FIELD = {
+    "partition": ("PARTITION",),
+    "account": ("ACCOUNT",),
+    "qos": ("QOS",),
+    "time": ("TIMELIMIT",),
+    "memory": ("MEM_PER_NODE", "MEM_PER_CPU", "MEM_PER_GPU"),
+}
 
 
 class Slurm:
@@ -71,7 +85,8 @@ class Slurm:
 
     def submit(self, request: Request, text: str) -> Launched:
         """Submit the script; see `System`."""
-        told = _tool("sbatch", "--parsable", text=text)
+        assert isinstance(request.profile, SlurmProfile)
+        told = _tool("sbatch", "--parsable", text=text, environment=_submitting(request.profile, os.environ))
         if told.returncode or not (found := re.match(r"\s*([0-9]+)(?:;(\S+))?", told.stdout)):
             raise refused("launch-refused", at="--on slurm", tool="sbatch", why=_first(told.stderr or told.stdout))
         log = Path(request.home, request.name, FOLDER, f"{found[1]}.log")
@@ -125,7 +140,16 @@ def _run_words(request: Request) -> list[str]:
     return words + (["--code", request.code] if request.code else [])
 
 
-def _tool(name: str, *words: str, text: str | None = None) -> "subprocess.CompletedProcess[str]":
+def _submitting(profile: SlurmProfile, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what would change a request after it was planned and shown."""
+    fields = [name for field, names in _OF_FIELD.items() if getattr(profile, field) for name in names]
+    dropped = {f"SBATCH_{name}" for name in (*_ALWAYS, *fields)}
+    return {name: value for name, value in environment.items() if name not in dropped}
+
+
+def _tool(
+    name: str, *words: str, text: str | None = None, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run one of Slurm's tools.
 
     Raises:
@@ -141,6 +165,7 @@ def _tool(name: str, *words: str, text: str | None = None) -> "subprocess.Comple
             text=True,
             timeout=TOOL_S,
             check=False,
+            env=environment,
             **given,
         )
     except subprocess.TimeoutExpired:

@@ -9,6 +9,17 @@ ENTRIES: dict[str, Entry] = {
         "resources.cpus_per_trial and resources.gpus_per_trial",
         {"cpus": 4, "gpus": 1.0, "there": 8, "gpus_there": 0},
     ),
+    "launch-system-unknown": Entry(
+        "the sweep was launched on {system}, which this version does not know",
+        "use the version that launched it; or ask {system} itself for the job",
+        {"system": "hpc"},
+    ),
+    "launch-time-too-short": Entry(
+        "is {time_s} s{warn_s:?, and the sweep stops * s before the limit}, so no run would train anything",
+        "give a longer time; leave it out for the system's own limit{warn_s:?; `warn` in the profile says when the "
+        "sweep stops}",
+        {"time_s": 60, "warn_s": 120},
+    ),
     "launched-already": Entry(
         "was launched as {system} job {job}, which is {word}{reason:? (*)}",
         "follow the job with `sweep status {sweep}{flag}`, or end it with `sweep stop {sweep}{flag}` first",
@@ -74,6 +85,11 @@ NOTES: dict[str, Entry] = {
     "launch-of-several-runs": Entry(
         "the time limit cuts the sweep into {low} to {high} runs of the job, between which it waits for nodes again",
         example={"low": 1, "high": 3},
+    ),
+    "launch-ends-early": Entry(
+        "the time limit ends the job for good, and the sweep may take {low} to {high} such jobs",
+        "give a longer --time, or launch again after each end: the same sweep goes on",
+        {"low": 1, "high": 3},
     ),
     "study-file-on-network": Entry(
         "the study is a SQLite file on {kind}, a network file system whose locks can fail when the driver moves to "

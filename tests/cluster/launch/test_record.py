@@ -16,7 +16,17 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert [file.name for file in (tmp_path / "co2").iterdir()] == [record.FILE]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"form": 1, "system": "slurm"}', '{"form": 1, "other": 2}'])
+WHOLE = {"form": 1, "system": "slurm", "job": "4", "sweep": "co2"}
+WRONG = [{"form": "x"}, {"job": 4}, {"where": []}, {"where": {"log": None}}, {"at": "now"}, {"host": None}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", '{"form": 1, "system": "slurm"}', '{"form": 1, "other": 2}'),
+        *(json.dumps(WHOLE | each) for each in WRONG),
+    ],
+)
 def test_a_damaged_record_is_told(tmp_path, text):
     (tmp_path / record.FILE).write_text(text)
     with pytest.raises(BadInput) as error:

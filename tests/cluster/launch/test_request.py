@@ -16,7 +16,8 @@ def shape(nodes, cpus, gpus, **resources):
         (3, 8, 1, {"gpus_per_trial": 0.25}, (4, 12)),
         (3, 2, 1, {"gpus_per_trial": 0.25}, (2, 6)),  # CPUs are the bound
         (2, 8, 1, {"gpus_per_trial": 0.7}, (1, 2)),  # a fraction never spans two GPUs
-        (4, 8, 0, {"max_concurrent": 5}, (8, 5)),
+        (4, 8, 0, {"max_concurrent": 5}, (5, 5)),
+        (4, 8, 0, {"max_concurrent": 12}, (8, 12)),
         (1, 1, 0, {"cpus_per_trial": 2}, (0, 0)),
         (1, 8, 0, {"gpus_per_trial": 1.0}, (0, 0)),
     ],
@@ -27,9 +28,10 @@ def test_trials_are_counted_as_run_counts_them_on_each_node(nodes, cpus, gpus, r
 
 
 def test_a_time_limit_cuts_a_sweep_into_runs():
-    def runs(low, high, limit):
-        return Shape(Size(1, 1, 0, None, limit), 0.0, 1, 1, (low, high)).runs
+    def runs(low, high, limit, warn=0):
+        return Shape(Size(1, 1, 0, None, limit, warn), 0.0, 1, 1, (low, high)).runs
 
     assert runs(10, 7300, 3600) == (1, 3)
     assert runs(3600, 3600, 3600) == (1, 1)
+    assert runs(3600, 3600, 3600, 120) == (2, 2), "the driver stops before the limit"
     assert runs(10, 20, None) is None

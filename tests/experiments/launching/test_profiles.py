@@ -64,3 +64,25 @@ def test_a_profile_that_is_named_must_be_there(write):
     found = refused("slurm", "cluster.yaml", {})
     assert [each.code for each in found.faults] == ["no-such-file"]
     assert "clusters.yaml" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("system", "time", "warn_s"),
+    [("slurm", "0:00:00", 120), ("slurm", "0:02:00", 120), ("kubernetes", "0:00:00", None)],
+)
+def test_a_time_in_which_nothing_is_trained_is_refused(system, time, warn_s, write):
+    told = refused(system, None, {"time": time}).faults
+    assert [(each.code, each.place, each.values["warn_s"]) for each in told] == [
+        ("launch-time-too-short", f"--time {time}", warn_s)
+    ]
+    written = refused(system, write(f"{system}:\n  time: {time}\n", "clusters.yaml"), {}).faults
+    assert [(each.code, each.path, each.place) for each in written] == [
+        ("launch-time-too-short", f"{system}.time", "clusters.yaml:2")
+    ]
+    assert profiles.read("slurm", None, {"time": "0:02:01"}).time == "0:02:01"
+
+
+def test_a_wrong_form_is_told_by_the_right_one():
+    said = str(refused("slurm", None, {"memory": "64", "partition": "a b"}))
+    assert "correct it: a number with M, G or T, as in 64G" in said
+    assert "correct it: one word, without spaces" in said

@@ -14,7 +14,7 @@ def slurm(tmp_path_factory, monkeypatch):
     """Slurm's tools as scripts, first on the PATH; the file `state` says what the job is."""
     folder = tmp_path_factory.mktemp("tools")
     tools = {
-        "sbatch": f"cat >{folder}/submitted; echo x >>{folder}/calls; echo 12",
+        "sbatch": f"env >{folder}/environment; cat >{folder}/submitted; echo x >>{folder}/calls; echo 12",
         "scontrol": f'echo "JobId=12 $(cat {folder}/state) Restarts=0 ExitCode=0:0"',
         "scancel": f'echo "$1" >{folder}/cancelled; echo "JobState=CANCELLED Reason=None" >{folder}/state',
     }
@@ -124,12 +124,41 @@ def test_a_wrong_option_starts_and_writes_nothing(folder, slurm, quick, sweep, w
     assert not (slurm / "calls").exists()
 
 
+def test_variables_of_sbatch_change_no_request_that_was_shown(folder, slurm, quick, sweep, monkeypatch):
+    """They would go before what the script says: sbatch(1), INPUT ENVIRONMENT VARIABLES."""
+    given = {
+        "PARTITION": "debug",
+        "ACCOUNT": "lab",
+        "TIMELIMIT": "1",
+        "MEM_PER_CPU": "1",
+        "NO_REQUEUE": "1",
+        "GPUS": "8",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(f"SBATCH_{name}", value)
+    assert sweep("launch", "tiny.yaml", *ON, "--partition", "gpu", "--memory", "4G").code == 0
+    kept = [line for line in (slurm / "environment").read_text().splitlines() if line.startswith("SBATCH_")]
+    assert sorted(kept) == ["SBATCH_ACCOUNT=lab", "SBATCH_TIMELIMIT=1"], "the profile says nothing of these two"
+
+
+@pytest.mark.parametrize(
+    ("system", "said"), [("slurm", "cuts the sweep into"), ("kubernetes", "ends the job for good")]
+)
+def test_a_time_limit_is_told_as_the_system_keeps_it(folder, slurm, quick, sweep, system, said):
+    profile = folder / "profile.yaml"
+    profile.write_text(f"kubernetes: {{image: a, memory: 4G, claims: [{{name: a, path: {folder}}}]}}\n")
+    words = ("--on", system, "--profile", str(profile), "--time", "1:00:00")
+    answer = sweep("launch", "tiny.yaml", *words, "--dry-run")
+    assert (answer.code, said in answer.err) == (0, True), answer.err
+    assert answer.err.count("the time limit") == 1
+
+
 def test_a_refusal_of_slurm_leaves_nothing(folder, slurm, quick, sweep):
     (slurm / "sbatch").write_text("#!/bin/bash\necho 'sbatch: error: invalid partition specified: gpus' >&2; exit 1\n")
     answer = sweep("launch", "tiny.yaml", *ON)
     assert answer.code == 2
     assert "--on slurm: sbatch has refused: sbatch: error: invalid partition specified: gpus" in answer.err
-    assert not (folder / "runs/tiny").exists()
+    assert not (folder / "runs").exists(), "the home was not there before"
 
 
 def test_a_machine_without_slurm_is_told(folder, quick, sweep, monkeypatch):
