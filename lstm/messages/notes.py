@@ -11,7 +11,8 @@ _ALIKE = "it equals the lost one to the bit by the values of its epochs"
 
 DATA: Mapping[str, Entry] = {
     "columns-without-own-name": Entry(
-        "{count} columns were left out, since their names are empty or occur twice{twice:? (*)}",
+        "{count} columns were left out, since their names are empty, occur twice{twice:? (*)} or have a character that "
+        "is not printed, such as a non-breaking space",
         "give each of these columns a name of its own if you need it",
         {"count": 2, "twice": "load"},
     ),

@@ -116,6 +116,11 @@ PAIRS: dict[str, Entry] = {
         "give {least:,} pairs or more, better some thousand",
         {"count": 40, "least": 100},
     ),
+    "sentences-instead-of-names": Entry(
+        "has sentences, {source!q} and {target!q}, so the file has no line of names",
+        "write the names of the columns in a line before it, as in the first line of a CSV or TSV: source, target",
+        {"source": "Der Hund schläft.", "target": "The dog sleeps."},
+    ),
     "sides-swapped": Entry(
         "looks like the targets of {other}, and its targets look like the sources: the two files are swapped",
         "swap the two paths of this part",

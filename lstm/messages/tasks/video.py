@@ -66,6 +66,10 @@ FRAMES: dict[str, Entry] = {
         "make one of them smaller",
         {"lookback": 10, "horizon": 20, "wanted": 30, "file": "frames.npz", "frames": 20},
     ),
+    "frames-single": Entry(
+        "has one frame in each sequence, so none is left to forecast",
+        "give sequences of two frames or more; the second axis is the time",
+    ),
     "too-few-sequences": Entry(
         "leaves a part without a sequence: {file} has {count}",
         "give more sequences, or larger shares",

@@ -16,6 +16,7 @@ from lstm.data.pairs import files as pair_files
 from lstm.data.pairs.pairs import Pairs
 from lstm.data.pairs.reading import is_table
 from lstm.data.profile.files import GivenFile
+from lstm.data.tables import reader
 from lstm.messages.message import Note
 from lstm.records.errors import BadInput, refused
 from lstm.tasks.drafts.draft import Draft, Line, Recognition, Remark, Value, choices, integers, numbers
@@ -30,6 +31,7 @@ LEAST = 100  # pairs: with fewer, the parts are too small to say anything
 SAMPLE = 2_000  # sentences that are looked at
 SHORT = 25  # characters of a usual sentence up to which characters are the units
 SENTENCE = 2  # words of a usual value of a column of sentences
+ENDS = (".", "!", "?", "…", "\u3002", "\uff01", "\uff1f")  # of a sentence; a column's name has none of them
 ALIKE = 0.9  # share of the target's characters that the source has, too, from which one vocabulary serves both
 MANY, SOME = 20_000, 3_000  # pairs
 
@@ -174,10 +176,17 @@ def draft(files: Sequence[GivenFile]) -> Draft:
 
 
 def _given(files: Sequence[GivenFile]) -> tuple[TranslateData, PairFiles, Mapping[str, Path | str]]:
-    """Return the section and the location that read the files, and the fields that say where the pairs are."""
+    """Return the section and the location that read the files, and the fields that say where the pairs are.
+
+    Raises:
+        BadInput: a table's first line has sentences in place of names.
+    """
     shares = PairShares(validation=SHARE, test=SHARE)
     if len(files) == 1:
         source, target = _sentence_columns(files[0])
+        if source.endswith(ENDS) and target.endswith(ENDS) and not reader.has_types(files[0].path):
+            where_names_are = f"{files[0].path}:{files[0].reading.form.skip_rows + 1}"
+            raise refused("sentences-instead-of-names", at=where_names_are, source=source, target=target)
         columns = {"source": source, "target": target}
         section = TranslateData(**columns, split=shares, max_length=100_000)  # type: ignore[arg-type]
         return section, PairFiles(path=str(files[0].path)), {"path": files[0].path, **columns}

@@ -92,6 +92,8 @@ def _opened(file: GivenFile) -> Frames:
     count, time = values.shape[:2]
     if count < LEAST:
         raise refused("too-few-sequences-to-draft", at=file.path, count=count, least=LEAST)
+    if time < 2:
+        raise refused("frames-single", at=file.path)
     horizon = file.horizon or min(max(time // 2, 1), LONGEST)
     lookback = min(max(time - horizon, 1), LONGEST)
     ends = range_of(*video_data.ends_of(file.path, values), str(values.dtype))

@@ -86,6 +86,20 @@ def test_a_table_that_may_be_of_two_tasks_is_asked_about():
     assert drafted("a.csv", task="translate")[1].target == "german"
 
 
+@pytest.mark.parametrize("ending", ["tsv", "csv"])
+def test_a_table_without_a_line_of_names_does_not_lose_its_first_pair(here, ending):
+    german, english = ([each.replace(",", "") for each in side] for side in (GERMAN, ENGLISH))
+    table = pd.DataFrame({"x": german, "y": english})
+    table.to_csv(f"a.{ending}", sep="\t" if ending == "tsv" else ",", header=False, index=False)
+    with pytest.raises(BadInput) as error:
+        new([f"a.{ending}"])
+    (found,) = error.value.faults
+    assert (found.code, found.values["source"]) == ("sentences-instead-of-names", german[0])
+    assert str(found).startswith(f"a.{ending}:1: ")
+    table.to_csv(f"a.{ending}", sep="\t" if ending == "tsv" else ",", header=["de.", "en"], index=False)
+    assert sum(new([f"a.{ending}"]).windows.values()) == 400  # one name that ends like a sentence is a name
+
+
 def test_tables_of_other_tasks_stay_what_they_are():
     draw = np.random.default_rng(0)
     times = pd.date_range("2020-01-01", periods=400)

@@ -51,3 +51,9 @@ def test_items_are_as_long_as_the_sequences_allow(tmp_path):
         draft(tmp_path, values, horizon=40)
     with pytest.raises(BadInput):
         draft(tmp_path, values[:9])
+
+
+def test_sequences_of_one_frame_have_nothing_to_forecast(tmp_path):
+    with pytest.raises(BadInput) as error:
+        draft(tmp_path, np.zeros((20, 1, 8, 8), np.uint8))
+    assert [each.code for each in error.value.faults] == ["frames-single"]
