@@ -86,10 +86,12 @@ def launching(folder: Path) -> Iterator[None]:
 
     made = [each for each in (folder, *folder.parents) if each == folder or not each.exists()]
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        except FileNotFoundError:  # the process before this one has just removed the folder
+        except (FileNotFoundError, FileExistsError):  # the process before this one has just removed the folder
+            if folder.is_file():
+                raise
             continue
         with suppress(OSError):  # a file system without locks: there, two launches at one moment are not told apart
             fcntl.flock(lock, fcntl.LOCK_EX)
