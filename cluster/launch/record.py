@@ -15,6 +15,7 @@ from lstm.storage import files
 FILE, FORM = "launched.json", 1
 VARIABLE = "SWEEP_LAUNCHED"  # in the job's environment, for the driver: SYSTEM:JOB
 _LOCK = ".launching"
+_TRIES = 10_000  # each is one that another process has spoilt just then
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +86,12 @@ def launching(folder: Path) -> Iterator[None]:
     import fcntl
 
     made = [each for each in (folder, *folder.parents) if each == folder or not each.exists()]
-    while True:
+    for left in reversed(range(_TRIES)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except (FileNotFoundError, FileExistsError):  # the process before this one has just removed the folder
-            if folder.is_file():
+            if not left:
                 raise
             continue
         with suppress(OSError):  # a file system without locks: there, two launches at one moment are not told apart
