@@ -280,7 +280,7 @@ def _windows(plan: Plan, costs: "Sequence[Cost]") -> dict[str, Any]:
             **span,
             "steps": [1, windows.longest] if number == 1 else [windows.longest + number - 1] * 2,
             "rung": number > 1 and isinstance(pruner, SuccessiveHalvingPruner) and has_rung(pruner, windows, number),
-            "seconds": sorted(round(each.windows[number - 1], 2) for each in costs),
+            "seconds": sorted(round(each.windows[number - 1], 4) for each in costs),
         }
         for number, span in enumerate(task.describe(plan.series, order.base)["backtest"], 1)
     ]

@@ -91,11 +91,11 @@ def run_of(folder, number):
         return tags, {name for (name,) in names}
 
 
-def test_the_winner_learns_from_all_data_and_predicts(ended):
+def test_the_winner_learns_from_all_data_and_predicts(ended, command):
     folder, sweep = ended
     best, compared = (sweep(verb, "tiny", "--json").out for verb in ("best", "compare"))
     winner = studied(folder).best
-    answer = sweep("refit", "tiny", "--seeds", "2", "--json")
+    answer = command("refit", "tiny", "--seeds", "2", "--json", cwd=folder)  # a child that was forked may not start Ray
     assert answer.code == 0, answer.err
     assert f"the setting of trial {winner.number}, the best, for" in answer.err
     assert "on all 300 rows, from 2020-01-01 to 2020-10-26" in answer.err
@@ -132,14 +132,14 @@ def test_the_winner_learns_from_all_data_and_predicts(ended):
         assert f"trials {one}, {two}: refit of trial {winner.number} on all 300 rows" in sweep(verb, "tiny").out
 
     weights = [kept(folder, number) for number in (one, two)]
-    assert sweep("refit", "tiny", "--seeds", "2").code == 0
+    assert sweep("refit", "tiny", "--seeds", "2", "--in-process").code == 0
     assert len(studied(folder).trials) == len(swept.trials), "it is there already"
     assert sweep("rebuild", "tiny").code == 0
     shutil.rmtree(next((folder / "runs" / "tiny").glob(f"*/trial-{one:04d}")))
     (folder / "runs" / "study.db").unlink()
     assert sweep("rebuild", "tiny", "--study").code == 0
     assert [(t.derived, t.config) for t in studied(folder).refits] == [(t.derived, t.config) for t in trials]
-    again = sweep("refit", "tiny", "--seeds", "2")
+    again = sweep("refit", "tiny", "--seeds", "2", "--in-process")
     assert again.code == 0, again.err
     assert all(same(kept(folder, number), each) for number, each in zip((one, two), weights, strict=True))
     more = sweep("run", "tiny", "--set", "search.n_trials=5")
@@ -210,7 +210,7 @@ def test_what_can_not_be_fitted_is_refused_and_nothing_is_written(ended):
 
 def killed_at(points, folder, *options, other=("--seeds", "3"), run=0):
     """Kill a refit at some of its durable steps, each in turn; the same command goes on with it."""
-    words = ("refit", *options)
+    words = ("refit", *options, *(("--in-process",) if "--seeds" in options else ()))
     before = folder.parent / "before"
     shutil.copytree(folder, before)
     assert twin.run(folder, "tiny", "runs", steps=folder / "steps", words=words) == 0, said(folder)
