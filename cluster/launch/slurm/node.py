@@ -114,7 +114,7 @@ def _name(environment: Mapping[str, str]) -> str:
 
 def _bases_of_files(environment: Mapping[str, str]) -> list[Path]:
     given = (environment.get("SLURM_TMPDIR"), environment.get("TMPDIR"), "/tmp")
-    return [Path(each) for each in dict.fromkeys(given) if each and os.path.isabs(each)]  # noqa: PTH117
+    return [Path(each) for each in dict.fromkeys(given) if each and Path(each).is_absolute()]
 
 
 def address_here(environment: Mapping[str, str], towards: str = "") -> str:
