@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _pytest.mark import ParameterSet
+from hypothesis import HealthCheck, settings
 
 from lstm.config.forecast import ForecastData
 from lstm.config.model import ModelConfig
@@ -28,6 +29,11 @@ from lstm.data.tables.regular import Table
 
 MEMORY = Path("/dev/shm")
 ROOM, LEAST = 6 * 2**30, 15 * 2**30  # bytes: free there, where tests use far less; of the machine's memory
+# Hypothesis draws the same examples on every machine, and none of them fails because the machine is busy.
+settings.register_profile(
+    "alike", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("alike")
 FAULTS_TIMEOUT_S = 3600  # thousands of plans on a busy machine
 
 

@@ -54,7 +54,8 @@ def test_an_epoch_has_the_use_of_the_machine_if_that_is_wanted(order):
     wanted = made(order.series)
     wanted.begin(order() | {"system_metrics": True})
     first = steps(wanted)[1]["epochs"][0]
-    assert first.system.keys() >= {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
+    # Not the share of the processors: an epoch that is over before a tick of the clock has none.
+    assert "system/system_memory_usage_megabytes" in first.system
     assert checkpoint.load(order()["address"]).state.history[0].system == first.system
     assert not any(epoch.system for step in steps(worker_of(order, number=1)) for epoch in step["epochs"])
 

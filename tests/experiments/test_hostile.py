@@ -25,15 +25,12 @@ def counts(quick, full):
 
 
 def drawn(count):
-    """So many examples, the same ones on every machine."""
+    """So many examples, without an explanation of a failure, which takes long."""
     checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
     phases = [Phase.generate, Phase.shrink]
     return settings(
         max_examples=count,
         phases=phases,
-        derandomize=True,
-        deadline=None,
-        database=None,
         suppress_health_check=[*checks, HealthCheck.filter_too_much],
     )
 

@@ -466,7 +466,7 @@ def trials_of(section, parts):
     return 3
 
 
-FUZZ = settings(derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(suppress_health_check=list(HealthCheck))
 COUNTS = pytest.mark.parametrize("count", [100, pytest.param(600, marks=pytest.mark.faults)])
 
 

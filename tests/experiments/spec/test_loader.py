@@ -225,7 +225,7 @@ def mutated(tree, dice):
 
 @examples(50, 600)
 def test_a_mutated_spec_loads_or_is_bad_input(right, core, tmp_path, count):
-    @settings(max_examples=count, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=count)
     @given(seed=st.integers(0, 2**32), times=st.integers(1, 4))
     def check(seed, times):
         dice, tree = random.Random(seed), core(right.text)

@@ -1252,7 +1252,7 @@ def written(draw):
 
 @examples(25, 300)
 def test_a_table_is_read_as_it_was_meant_or_the_ambiguity_is_named(found, count):
-    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=count)
     @given(table=written())
     def check_each(table):
         read_as_it_was_meant(found, *table)
@@ -1278,7 +1278,7 @@ def read_as_it_was_meant(found, content, times, values, gone, word):
 
 @examples(10, 150)
 def test_open_hours_are_read_as_they_were_meant(found, count):
-    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=count)
     @given(data=st.data())
     def check_each(data):
         opens, shuts = data.draw(st.integers(5, 10)), data.draw(st.integers(14, 22))
@@ -1297,7 +1297,7 @@ def test_open_hours_are_read_as_they_were_meant(found, count):
 
 @examples(10, 150)
 def test_wide_tables_and_panels_are_refused_however_they_are_written(refused, count):
-    @settings(max_examples=count, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=count)
     @given(data=st.data())
     def check_each(data):
         mark, decimal = data.draw(st.sampled_from([(",", "."), (";", ","), ("\t", ".")]))

@@ -233,7 +233,7 @@ def close(one, other, sign=1):
 
 
 @given(ERRORS, st.sampled_from([1e-9, 0.37, 1e6]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_per_cent_do_not_depend_on_the_scale(drawn, scale):
     ours, theirs = drawn
     one, other = held(ours, theirs), held(scale * ours, scale * theirs)
@@ -243,7 +243,7 @@ def test_per_cent_do_not_depend_on_the_scale(drawn, scale):
 
 
 @given(ERRORS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_exchange_turns_points_round(drawn):
     ours, theirs = drawn
     assert close(
@@ -254,7 +254,7 @@ def test_an_exchange_turns_points_round(drawn):
 
 
 @given(ERRORS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_exchange_turns_the_answer_round(drawn):
     ours, theirs = drawn
     turned = {"better": "worse", "worse": "better", "alike": "alike"}
@@ -262,7 +262,7 @@ def test_an_exchange_turns_the_answer_round(drawn):
 
 
 @given(ERRORS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_per_cent_and_plain_difference_give_one_answer(drawn):
     ours, theirs = drawn
     plain = held(ours, theirs, metric="accuracy", direction="maximize")
@@ -270,7 +270,7 @@ def test_per_cent_and_plain_difference_give_one_answer(drawn):
 
 
 @given(ERRORS, st.integers(1, 9), st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_windows_of_no_weight_change_nothing(drawn, more, seed):
     ours, theirs = drawn
     wanted = held(ours, theirs, Blocks(3, 2))
@@ -289,7 +289,7 @@ def test_windows_of_no_weight_change_nothing(drawn, more, seed):
 
 
 @given(ERRORS, st.floats(0.5, 50))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_only_the_weights_proportions_count(drawn, weight):
     ours, theirs = drawn
     one = held(ours, theirs, Blocks(2))

@@ -190,7 +190,7 @@ def _shape(value):
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example("a\n\n\n")
 @example("\n a\n")
 @example("\ta\n")

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix import examples
 
@@ -461,20 +461,9 @@ def files(draw):
     return data + draw(st.sampled_from([b"\n"] * 6 + [b"", b"\xff", b"\0"]))
 
 
-def drawn(count):
-    """So many examples, the same ones on every machine."""
-    return settings(
-        derandomize=True,
-        deadline=None,
-        max_examples=count,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-
-
 @examples(40, 400)
 def test_no_file_gives_anything_but_a_clear_error_or_a_right_series(tmp_path, shared_config, count):
-    @drawn(count)
+    @settings(max_examples=count)
     @given(
         content=files() | files() | files() | st.binary(max_size=60),
         missing=st.sampled_from(["refuse", "interpolate", "forward_fill", "skip"]),
@@ -498,7 +487,7 @@ def test_no_file_gives_anything_but_a_clear_error_or_a_right_series(tmp_path, sh
 
 @examples(20, 200)
 def test_every_well_formed_file_is_read_as_it_was_written(tmp_path, shared_config, count):
-    @drawn(count)
+    @settings(max_examples=count)
     @given(
         values=st.lists(st.floats(-1e200, 1e200, allow_subnormal=False), min_size=2, max_size=40),
         freq=st.sampled_from(["D", "h", "15min", "7D", "MS", "ME", "QS", "YE", "1s"]),
