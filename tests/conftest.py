@@ -17,6 +17,7 @@ import browser
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, settings
 
@@ -58,6 +59,12 @@ def _has_room():
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     may_execute = not there.f_flag & os.ST_NOEXEC  # a test runs programs of an environment of its own
     return may_execute and there.f_bavail * there.f_frsize >= ROOM and memory >= LEAST
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    """Draw the same numbers in a test whatever ran before it in this process."""
+    torch.manual_seed(0)
 
 
 def pytest_collection_finish():
