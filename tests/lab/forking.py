@@ -59,6 +59,7 @@ def start(
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
+        twin.tell_where_it_hangs()
         warnings.simplefilter("ignore")  # pytest's errors are for this process; a driver has a log for warnings
         before()
         here = ["--in-process"] if words[0] in ("run", "retry", "extend", "confirm", "refit") else []
@@ -122,7 +123,8 @@ def on_terminal(
             while (until is None or until not in shown) and (data := os.read(here, 65536)):
                 shown += data
                 os.write(here, answers(shown))
-    except BaseException:  # the test's time is over
+    except BaseException as error:  # the test's time is over
+        error.add_note(f"shown: {shown.decode(errors='replace')}")
         os.kill(child, signal.SIGKILL)
         raise
     finally:

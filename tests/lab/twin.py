@@ -5,6 +5,7 @@ What Ray would add is a minute of waiting for each k, and the same commits in th
 
 import contextlib
 import errno
+import faulthandler
 import functools
 import importlib
 import os
@@ -56,6 +57,9 @@ _NEEDED = (
 )
 
 
+HANGS_S = 240  # less than the time of a test, in pyproject.toml
+
+
 @functools.cache
 def warm() -> None:
     """Imports what a sweep needs, for all children that are forked from here on."""
@@ -74,6 +78,11 @@ def warm() -> None:
     study.tell(study.ask(), 0.0)
     lines = [figures.Scatter(y=[0.0, 1.0]), figures.Bar(y=[1.0]), figures.Parcoords()]
     figures.Figure(lines).update_layout(template="plotly_white", margin={}, font={}).to_json()
+
+
+def tell_where_it_hangs() -> None:
+    """Has this child print what its threads do, on standard error, before the time of a test is over."""
+    faulthandler.dump_traceback_later(HANGS_S, file=2)
 
 
 def code_of(act: Callable[[], object]) -> int:
@@ -115,6 +124,7 @@ def forked(act: Callable[[], object], log: Path, *, drawn: bool = False) -> int:
             os.dup2(descriptor, 2)
             # Where pytest captures, these are no longer the process's own.
             sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
+            tell_where_it_hangs()
             code = code_of(act)
         finally:
             with contextlib.suppress(OSError, ValueError):
