@@ -15,7 +15,7 @@ from experiments.planning import Plan
 from experiments.terminal import streams
 from lstm.records.errors import BadInput, refused
 
-HURRY_S = 5.0  # the wait for a slow reader of the screen after a failure
+HURRY_S = 5.0  # the wait for a slow reader of the screen after a failure, and before a debugger
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def redirected(log: Path, *, to_stderr: bool, is_debugged: bool = False) -> Iter
     view = streams.View(os.dup(kept[2 if to_stderr else 1]), _tell_lost, closefd=True)
     screen = streams.Relay(view, is_plain=is_debugged)
     try:
-        with _breakpoints() if is_debugged else nullcontext():
+        with _breakpoints(screen) if is_debugged else nullcontext():
             yield screen
     except BaseException:
         screen.patience_s = HURRY_S
@@ -84,7 +84,7 @@ def redirected(log: Path, *, to_stderr: bool, is_debugged: bool = False) -> Iter
 
 
 @contextmanager
-def _breakpoints() -> Iterator[None]:
+def _breakpoints(screen: streams.Relay) -> Iterator[None]:
     """Let `breakpoint()` use the terminal, because standard output leads to the log. A debugger's own hook stays."""
     before = sys.breakpointhook
 
@@ -94,6 +94,7 @@ def _breakpoints() -> Iterator[None]:
         except OSError:  # there is no terminal
             before(*arguments, **named)
             return
+        screen.settle(HURRY_S)  # a line that came late would stand behind the debugger's prompt
         pdb.Pdb(stdin=here, stdout=there, nosigint=True).set_trace(sys._getframe(1))
 
     if before is sys.__breakpointhook__ and "PYTHONBREAKPOINT" not in os.environ:

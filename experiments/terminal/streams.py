@@ -96,7 +96,7 @@ class Relay(io.TextIOBase):
         self._view, self._is_plain = view, is_plain
         self._waiting: deque[str] = deque(maxlen=BACKLOG)
         self._changed = threading.Condition()
-        self._over = False
+        self._over = self._writes = False
         self._thread = threading.Thread(target=self._hand_on, name="screen", daemon=True)
         self._thread.start()
 
@@ -116,14 +116,19 @@ class Relay(io.TextIOBase):
         """Take the text at once; the thread writes it."""
         with self._changed:
             self._waiting.append(text)
-            self._changed.notify()
+            self._changed.notify_all()
         return len(text)
+
+    def settle(self, patience_s: float) -> None:
+        """Wait until the view has what was written so far, or `patience_s` have passed."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting and not self._writes, patience_s)
 
     def close(self) -> None:
         """Wait until the view has all of it, or `patience_s` have passed."""
         with self._changed:
             self._over = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(self.patience_s)
         if not self._thread.is_alive():
             self._view.close()
@@ -136,8 +141,12 @@ class Relay(io.TextIOBase):
                 if not self._waiting:
                     return
                 text = self._waiting.popleft()
+                self._writes = True
             self._view.write(text)
             self._view.flush()
+            with self._changed:
+                self._writes = False
+                self._changed.notify_all()
 
 
 def hold() -> None:

@@ -53,13 +53,13 @@ def start(
         return child
 
     def act() -> None:
+        twin.tell_where_it_hangs()
         for descriptor in leave:
             os.close(descriptor)
         _stand(streams)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
-        twin.tell_where_it_hangs()
         warnings.simplefilter("ignore")  # pytest's errors are for this process; a driver has a log for warnings
         before()
         here = ["--in-process"] if words[0] in ("run", "retry", "extend", "confirm", "refit") else []

@@ -81,8 +81,8 @@ def warm() -> None:
 
 
 def tell_where_it_hangs() -> None:
-    """Has this child print what its threads do, on standard error, before the time of a test is over."""
-    faulthandler.dump_traceback_later(HANGS_S, file=2)
+    """Has this child print what its threads do, where pytest captures, before the time of a test is over."""
+    faulthandler.dump_traceback_later(HANGS_S, file=os.dup(2))
 
 
 def code_of(act: Callable[[], object]) -> int:
@@ -117,6 +117,7 @@ def forked(act: Callable[[], object], log: Path, *, drawn: bool = False) -> int:
     if child == 0:
         code = 99
         try:
+            tell_where_it_hangs()
             if not drawn:
                 blank.for_good()
             descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -124,7 +125,6 @@ def forked(act: Callable[[], object], log: Path, *, drawn: bool = False) -> int:
             os.dup2(descriptor, 2)
             # Where pytest captures, these are no longer the process's own.
             sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
-            tell_where_it_hangs()
             code = code_of(act)
         finally:
             with contextlib.suppress(OSError, ValueError):

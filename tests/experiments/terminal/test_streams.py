@@ -252,6 +252,21 @@ def test_work_does_not_wait_for_a_reader_and_the_last_words_are_kept():
     assert BACKLOG <= len(got.splitlines()) < BACKLOG * 10
 
 
+def test_who_settles_has_all_that_was_written_before_on_the_screen():
+    here, there = os.pipe()
+    os.set_blocking(here, False)
+    relay = Relay(View(there, closefd=True))
+    for number in range(300):
+        relay.write(f"{number}\n")
+    relay.settle(60.0)
+    assert os.read(here, 65536).split() == [b"%d" % number for number in range(300)]
+    relay.write("x" * 300_000)  # more than a pipe holds
+    relay.settle(0.0)  # a reader that does not read is waited for no longer
+    relay.patience_s = 0.0
+    relay.close()
+    os.close(here)
+
+
 def test_an_end_that_is_asked_for_waits_for_no_reader():
     here, there = os.pipe()
     relay = Relay(View(there, closefd=True))
