@@ -206,7 +206,9 @@ def summarise(found: Profile) -> dict[str, str]:
     lines["season"] = season_text(found)
     lines["trend"] = f"a straight line explains {found.trend:.0%} of the target's variance"
     if found.reading:
-        lines["read as"] = "; ".join(f"{name}: {value}" for name, value in found.reading.items())
+        lines["read as"] = "; ".join(
+            f"{name}: {value!r}" if name == "delimiter" else f"{name}: {value}" for name, value in found.reading.items()
+        )
     told = (*found.notes, *found.sentinels)
     return lines | ({"notes": "; ".join(map(str, told))} if told else {})
 

@@ -909,6 +909,26 @@ def test_what_is_around_a_table(found, content, fields):
 
 
 @third(
+    ("mark", "names", "point", "fields"),
+    [
+        ("\t", ["time, local", "load, net, MW"], ".", {}),
+        (";", ["day", "load, MW"], ",", {"decimal": ","}),
+        (";", ["day, local", "load, MW"], ".", {}),
+        ("|", ["day, local, UTC", "load, MW"], ".", {}),
+    ],
+    also=(1,),
+)
+def test_names_have_more_commas_than_delimiters(found, mark, names, point, fields):
+    lines = PLAIN.splitlines()[1:]
+    rows = [line.replace(",", mark, 1).replace(".", point) for line in lines]
+    made, table = found("\n".join([mark.join(names), *rows]) + "\n")
+    check(made, table, DAYS)
+    assert made.reading.pop("delimiter") == mark
+    assert made.reading == fields
+    assert made.target == names[1]
+
+
+@third(
     ("units", "skipped"),
     [
         (["YYYY-MM-DD,kWh"], 2),

@@ -62,6 +62,8 @@ def find(path: Path) -> Dialect:
     if mark is None or len(rows) < 3:
         return _made(fields, why)
     whole, rows = rows, _without_title(rows, mark, fields, why)
+    if not boxed and reader.delimiter(rows[0][1]) != mark:
+        fields["delimiter"], why["delimiter"] = mark, "the names have another mark more often, but not the lines below"
     cells = [_cells(line, mark) for _, line in rows[:40]]
     if shorter := _shorter_names(path, whole[: len(whole) - len(rows)], rows[0][0], cells, mark):
         fields["header"], why["skip_rows"] = shorter, "the line of names, which follow"
@@ -139,6 +141,10 @@ def _delimiter(rows: Sequence[tuple[int, str]], fields: dict[str, Any], why: dic
         width, often = max(counts.items(), key=lambda each: (each[1], each[0])) if counts else (1, 0)
         usual[mark] = (often / max(len(lines), 1), width)
     first = reader.delimiter(lines[0]) if lines else ","
+    # Names and numbers have commas, too: `date;load, MW` above `2020-01-01;10,5`.
+    others = [mark for mark, (share, width) in usual.items() if mark != "," and share == 1.0 and width > 1]
+    if first == "," and len(others) == 1:
+        return others[0]
     if lines and first in lines[0] and usual[first][0] > 0.8 and usual[first][1] > 1:
         return first
     mark, (share, width) = max(usual.items(), key=lambda each: (each[1][1] > 1, each[1][0], each[1][1]))
