@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, settings
 
 from lstm.config.forecast import ForecastData
@@ -79,7 +78,7 @@ def pytest_generate_tests(metafunc):
     left_out = {name for name in ("faults", "pages") if f"not {name}" in metafunc.config.option.markexpr}
 
     def wanted(case):
-        return not (isinstance(case, ParameterSet) and left_out & {mark.name for mark in case.marks})
+        return not (isinstance(case, type(pytest.param())) and left_out & {mark.name for mark in case.marks})
 
     marks = metafunc.definition.own_markers
     for place, mark in enumerate(marks):

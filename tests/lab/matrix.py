@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
+
+CASE = type(pytest.param())  # pytest has no public name for it
 
 
 def diagonal(**axes: Sequence[Any]) -> pytest.MarkDecorator:
@@ -36,18 +37,18 @@ def third(
 
     `also` has the places of cases that are kinds of their own, which no other test has: `make test` runs them, too.
     """
-    every = [each if isinstance(each, ParameterSet) else _case(names, each) for each in cases]
+    every = [each if isinstance(each, CASE) else _case(names, each) for each in cases]
     left = [
         each if len(every) < 3 or not place % 3 or place in also else _fault(each) for place, each in enumerate(every)
     ]
     return pytest.mark.parametrize(names, left, **more)
 
 
-def _case(names: str | Sequence[str], each: Any) -> ParameterSet:
+def _case(names: str | Sequence[str], each: Any) -> Any:
     return pytest.param(each) if isinstance(names, str) and "," not in names else pytest.param(*each)
 
 
-def _fault(case: ParameterSet) -> ParameterSet:
+def _fault(case: Any) -> Any:
     return pytest.param(*case.values, marks=(*case.marks, pytest.mark.faults), id=case.id)
 
 
