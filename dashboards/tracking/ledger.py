@@ -257,7 +257,7 @@ class Ledger:
         points = [(names[k], v, at_ms, len(every)) for k, v in metrics.items()]
         tags = {"sweep.best_trial": str(best.number), "sweep.settings": settings_text(best.settings)} if best else {}
         tags |= {contents.PICTURED: contents.PICTURE} if contents.PICTURE in files else {}
-        runs.log(self._client, run_id, metrics=points, tags=tags)
+        runs.log_final(self._client, run_id, points, tags)
         if best is not None:
             self._mark_best(best, metrics, checkpoint)
 
@@ -267,7 +267,7 @@ class Ledger:
         names, at_ms = runs.metric_names(rivals), every[-1].at_ms if every else 0
         points = [(names[k], v, at_ms, len(every)) for k, v in rivals.items()]
         text = contents.describe_sweep(self._sweep, self._about, self._places(), verdict) if self._about else verdict
-        runs.log(self._client, self.sweep_run(), metrics=points, tags={DESCRIPTION: text} if verdict else {})
+        runs.log_final(self._client, self.sweep_run(), points, {DESCRIPTION: text} if verdict else {})
         runs.show_sweeps(self._client, self._home)
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
@@ -278,7 +278,7 @@ class Ledger:
         names = runs.metric_names(metrics)
         points = [(names[k], v, best.ended_at_ms or 0, best.best_epoch) for k, v in metrics.items()]
         for run in runs.search(self._client, self.experiment(), identity):
-            runs.log(self._client, run.info.run_id, metrics=points, tags=_BEST)
+            runs.log_final(self._client, run.info.run_id, points, _BEST)
             if checkpoint is not None:
                 self._attach(run.info.run_id, checkpoint)
 

@@ -232,6 +232,7 @@ def test_the_windows_that_were_asked_for_stay_so_until_confirm_is_asked_again(en
     assert near("confirm", "tiny", cwd=folder).code == 0
     assert sweep_of(folder).confirmation.windows == "fresh"
     assert audit(folder / "runs", "tiny") == []
+    assert near("verify", "tiny", cwd=folder).code == 0
 
 
 @pytest.mark.faults

@@ -331,6 +331,24 @@ def _checkpoint(home: Path, run: Any) -> Path:
     return home / "artifacts" / run.info.run_id / "artifacts" / "checkpoint" / "checkpoint.pt"
 
 
+@pytest.mark.parametrize("values", [(0.5, 0.25, 0.25, 0.75), (0.5, 0.25, 0.5), (float("nan"), 0.5, float("nan"))])
+def test_figures_of_a_later_end_are_those_that_are_shown(
+    uri: str, home: Path, make: SimpleNamespace, values: tuple[float, ...]
+) -> None:
+    """Confirm over other windows adds no trial, so the step and the time of its figures are the earlier ones'."""
+    for value in values:
+        made = Recorder(uri, str(home / "artifacts"), TrackingConfig(checkpoints="none"), "co2", "s1")
+        for event in a_sweep(make):
+            made(event)
+        best = make.trial(1, 0.3)
+        made.finish("<html>", {"confirm/better_than/base": value}, best, {"rival/ridge/loss": value}, "Worth it.")
+        assert made.close(ENOUGH_S) == 0
+        for run in (sweep_run(uri), trial_runs(uri)[1]):
+            shown = run.data.metrics
+            assert shown["confirm/better_than/base"] == pytest.approx(value, nan_ok=True)
+        assert sweep_run(uri).data.metrics["rival/ridge/loss"] == pytest.approx(value, nan_ok=True)
+
+
 def test_finish_twice_is_finish_once(uri: str, home: Path, make: SimpleNamespace) -> None:
     for _ in range(2):
         made = Recorder(uri, str(home / "artifacts"), TrackingConfig(checkpoints="none"), "co2", "s1")
