@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from cluster.interrupts import Stop
     from dashboards.notifications import Notifier
     from lstm.checkpoint import Checkpoint
+
+USABLE = 0.9  # of the free memory: the libraries take some, and other programs grow
 
 Signals = Callable[["Stop"], AbstractContextManager[object]]
 
@@ -290,8 +291,10 @@ def check_room(plan: Plan, config: TrialConfig) -> None:
 
 
 def _limits() -> Iterator[int]:
-    """Yield limits of memory in bytes: the machine's, the process's and the container's."""
-    yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Yield limits of memory in bytes: what the machine has left, the process's and the container's."""
+    import psutil
+
+    yield int(USABLE * psutil.virtual_memory().available)
     for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         if (allowed := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY:
             yield allowed

@@ -389,7 +389,7 @@ VERBS: dict[str, Entry] = {
     ),
     # --- The machine
     "memory-too-small": Entry(
-        "a trial would need about {needed_gb:,.1f} GB of memory, this machine has {room_gb:,.1f} GB",
+        "a trial would need about {needed_gb:,.1f} GB of memory, this machine has {room_gb:,.1f} GB left for it",
         _SMALLER,
         example={"needed_gb": 93.1, "room_gb": 16.0},
     ),

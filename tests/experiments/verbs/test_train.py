@@ -76,7 +76,7 @@ def test_what_the_memory_can_not_hold_is_refused_before_anything_is_written(fold
         answer = sweep(verb, "tiny.yaml", "--home", "other")
         assert (answer.code, answer.out) == (2, "")
         assert answer.err.startswith("tiny.yaml:9: model: ")
-        assert answer.err.count(" 0.0 GB") == 2, "what a trial needs, and what the machine has"
+        assert answer.err.count(" 0.0 GB") == 2, "what a trial needs, and what the machine has left"
     assert not (folder / "other").exists()
 
 
