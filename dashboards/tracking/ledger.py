@@ -5,9 +5,10 @@ a point has the timestamp at which it was measured, and MLflow takes the same po
 its tags before one is created, unless it is known that there is none. Methods raise what the store raises.
 """
 
+import math
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from dashboards.tracking import contents, runs
 from dashboards.tracking.contents import DESCRIPTION, lineage, points, prefix_of, probed, settings_text, worked
 from dashboards.tracking.known import WHOLE, Ended, Known, ended
 from dashboards.views import views
-from lstm.records.epoch import Epoch, Place
+from lstm.records.epoch import Epoch, Place, same
 from lstm.records.events import About, SweepEnded, SweepStarted, TrialEnded, TrialLost, TrialProbed, TrialStarted
 from lstm.records.trial import Trial
 
@@ -23,7 +24,7 @@ from lstm.records.trial import Trial
 # tag sweep.state.
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 ARTIFACT = {"sweep.artifact": "true"}  # the run has its checkpoint as an artifact
-_BEST = {"sweep.best": "true"}
+_BEST, _CONFIRM = {"sweep.best": "true"}, "confirm/"
 _TIMED = "epoch_s"  # a metric that every epoch has
 _Key = tuple[str, int]  # an epoch in a run: the prefix of its metrics, and its step
 
@@ -257,7 +258,7 @@ class Ledger:
         points = [(names[k], v, at_ms, len(every)) for k, v in metrics.items()]
         tags = {"sweep.best_trial": str(best.number), "sweep.settings": settings_text(best.settings)} if best else {}
         tags |= {contents.PICTURED: contents.PICTURE} if contents.PICTURE in files else {}
-        runs.log_final(self._client, run_id, points, tags)
+        self._log_final(run_id, points, tags)
         if best is not None:
             self._mark_best(best, metrics, checkpoint)
 
@@ -267,7 +268,7 @@ class Ledger:
         names, at_ms = runs.metric_names(rivals), every[-1].at_ms if every else 0
         points = [(names[k], v, at_ms, len(every)) for k, v in rivals.items()]
         text = contents.describe_sweep(self._sweep, self._about, self._places(), verdict) if self._about else verdict
-        runs.log_final(self._client, self.sweep_run(), points, {DESCRIPTION: text} if verdict else {})
+        self._log_final(self.sweep_run(), points, {DESCRIPTION: text} if verdict else {})
         runs.show_sweeps(self._client, self._home)
 
     def _mark_best(self, best: Trial, metrics: Mapping[str, float], checkpoint: bytes | None) -> None:
@@ -278,9 +279,27 @@ class Ledger:
         names = runs.metric_names(metrics)
         points = [(names[k], v, best.ended_at_ms or 0, best.best_epoch) for k, v in metrics.items()]
         for run in runs.search(self._client, self.experiment(), identity):
-            runs.log_final(self._client, run.info.run_id, points, _BEST)
+            self._log_final(run.info.run_id, points, _BEST)
             if checkpoint is not None:
                 self._attach(run.info.run_id, checkpoint)
+
+    def _log_final(self, run_id: str, points: Sequence[tuple[str, float, int, int]], tags: Mapping[str, str]) -> None:
+        """Log the figures of an end, (name, value, timestamp in ms, step), and tags. An earlier end may have had others.
+
+        Of two points with one step and one timestamp MLflow shows the greater. So the new point is a millisecond
+        younger. What confirm has said of a setting that it no longer compares becomes NaN.
+        """
+        shown = self._client.get_run(run_id).data.metrics
+        sent = [(name, runs.finite(value), at_ms, step) for name, value, at_ms, step in points]
+        if any(name.startswith(_CONFIRM) for name, *_ in sent):
+            gone = [name for name in shown if name.startswith(_CONFIRM) and name not in {each[0] for each in sent}]
+            sent += [(name, math.nan, *sent[0][2:]) for name in gone]
+        changed = [name for name, value, *_ in sent if name in shown and not same(shown[name], value)]
+        earlier = runs.curves(self._client, run_id, changed) if changed else {}
+        for place, (name, value, at_ms, step) in enumerate(sent):
+            times = [there_ms + 1 for there, _, there_ms in earlier.get(name, ()) if there == step]
+            sent[place] = (name, value, max([at_ms, *times]), step)
+        runs.log(self._client, run_id, metrics=sent, tags=tags)
 
     def _attach(self, run_id: str, checkpoint: bytes) -> None:
         runs.attach(self._client, run_id, "checkpoint.pt", checkpoint, "checkpoint")

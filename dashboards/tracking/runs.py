@@ -28,7 +28,6 @@ from dashboards.tracking.store import (
     without_password,
 )
 from dashboards.views import views
-from lstm.records.epoch import same
 
 __all__ = [
     "bars",
@@ -297,25 +296,6 @@ def log(
         client.set_tag(run_id, marks[0].key, marks[0].value)  # costs a third of a batch, which has three transactions
     elif points or named or marks:
         client.log_batch(run_id, metrics=points, params=named, tags=marks)
-
-
-def log_final(
-    client: Any,
-    run_id: str,
-    metrics: Iterable[tuple[str, float, int, int]],
-    tags: Mapping[str, str] | None = None,
-) -> None:
-    """Log final figures, as `log` does, and tags. An earlier end may have logged others at the same step.
-
-    Of two points with one step and one timestamp MLflow shows the greater. So the new point is a millisecond younger.
-    """
-    points, shown = [*metrics], client.get_run(run_id).data.metrics
-    changed = {name for name, value, *_ in points if name in shown and not same(shown[name], finite(value))}
-    earlier = curves(client, run_id, changed) if changed else {}
-    for place, (name, value, at_ms, step) in enumerate(points):
-        times = [there_ms + 1 for there, _, there_ms in earlier.get(name, ()) if there == step]
-        points[place] = (name, value, max([at_ms, *times]), step)
-    log(client, run_id, metrics=points, tags=tags)
 
 
 def finite(value: float) -> float:

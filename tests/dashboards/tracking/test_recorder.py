@@ -340,12 +340,16 @@ def test_figures_of_a_later_end_are_those_that_are_shown(
         made = Recorder(uri, str(home / "artifacts"), TrackingConfig(checkpoints="none"), "co2", "s1")
         for event in a_sweep(make):
             made(event)
-        best = make.trial(1, 0.3)
-        made.finish("<html>", {"confirm/better_than/base": value}, best, {"rival/ridge/loss": value}, "Worth it.")
+        best, other = make.trial(1, 0.3), {"confirm/better_than/trial-0": 0.1} if value is values[0] else {}
+        made.finish(
+            "<html>", {"confirm/better_than/base": value, **other}, best, {"rival/ridge/loss": value}, "Worth it."
+        )
         assert made.close(ENOUGH_S) == 0
         for run in (sweep_run(uri), trial_runs(uri)[1]):
             shown = run.data.metrics
             assert shown["confirm/better_than/base"] == pytest.approx(value, nan_ok=True)
+            of_other = 0.1 if other else float("nan")  # NaN: confirm no longer compares it
+            assert shown["confirm/better_than/trial-0"] == pytest.approx(of_other, nan_ok=True)
         assert sweep_run(uri).data.metrics["rival/ridge/loss"] == pytest.approx(value, nan_ok=True)
 
 
