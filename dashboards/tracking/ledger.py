@@ -284,7 +284,7 @@ class Ledger:
                 self._attach(run.info.run_id, checkpoint)
 
     def _log_final(self, run_id: str, points: Sequence[tuple[str, float, int, int]], tags: Mapping[str, str]) -> None:
-        """Log the figures of an end, (name, value, timestamp in ms, step), and tags. An earlier end may have had others.
+        """Log an end's figures, (name, value, timestamp in ms, step), and tags. An earlier end may have had others.
 
         Of two points with one step and one timestamp MLflow shows the greater. So the new point is a millisecond
         younger. What confirm has said of a setting that it no longer compares becomes NaN.
