@@ -131,7 +131,7 @@ def _precision(cell: nn.RNNBase, kind: str) -> torch.dtype | None:
     On a GPU autocast runs torch.nn's cells in float16, whatever its own precision is. Small gradients vanish there, and
     nothing scales them.
     """
-    if not torch.is_autocast_enabled(kind):
+    if kind not in ("cpu", "cuda") or not torch.is_autocast_enabled(kind):
         return None
     if kind == "cpu":
         return torch.float32 if isinstance(cell, nn.LSTM) and not cpu_has_bfloat16_lstm() else None

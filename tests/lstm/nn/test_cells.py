@@ -206,6 +206,7 @@ def test_a_gpus_cell_is_computed_in_bfloat16_outside_of_autocast_which_would_tak
         ("cuda", False, True, None),
         ("cuda", True, True, torch.bfloat16),
         ("cuda", True, False, torch.float32),
+        ("meta", True, True, None),  # no data, so no autocast
     ],
 )
 def test_the_precision_of_a_cell_by_device(monkeypatch, kind, on, able, precision):
