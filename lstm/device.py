@@ -99,10 +99,17 @@ def _groups(process: Path) -> Iterator[Path]:
 
 
 def gpu_count() -> int:
-    """Return the number of GPUs that PyTorch can use in this process."""
+    """Return the number of GPUs that PyTorch can use here.
+
+    Each slice of a GPU (MIG) that `CUDA_VISIBLE_DEVICES` names counts: CUDA shows a process only one of them, but each
+    trial may get another.
+    """
     import torch
 
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not torch.cuda.is_available():
+        return 0
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return max(torch.cuda.device_count(), sum(each.strip().startswith("MIG-") for each in named))
 
 
 def why_no_gpu() -> str:

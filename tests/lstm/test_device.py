@@ -89,6 +89,10 @@ def test_gpus_that_are_there_but_can_not_be_used_count_for_nothing(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (device.gpu_count(), device.why_no_gpu()) == (2, "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a1,MIG-b2, MIG-c3")
+    assert device.gpu_count() == 3, "CUDA shows a process one slice of a GPU only"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert device.gpu_count() == 2
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device.gpu_count() == 0
     monkeypatch.setattr(torch.version, "cuda", "13.0")

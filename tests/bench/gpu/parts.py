@@ -108,7 +108,7 @@ def _told(error: Exception) -> str:
 def machine() -> Iterator[Row]:
     """What this is measured on."""
     gpus = device.gpu_count()
-    properties = [torch.cuda.get_device_properties(n) for n in range(gpus)]
+    properties = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count() if gpus else 0)]
     yield {
         "gpus": gpus,
         "cards": ", ".join(f"{p.name} with {p.total_memory / 2**30:.0f} GiB" for p in properties)
