@@ -49,7 +49,7 @@ TASKS: Mapping[str, tuple[str, Sequence[str]]] = {
     "translate": ("dates", ("data.sizes={train: 800, validation: 100, test: 100}",)),
     "video": (
         "moving_digits",
-        ("data.digits.sizes={train: 60, validation: 20, test: 20}", "training.steps_per_epoch=4"),
+        ("data.digits.sizes={train: 32, validation: 10, test: 10}", "training.steps_per_epoch=2"),
     ),
 }
 EPOCHS = 3
