@@ -268,7 +268,7 @@ class TrialController:
 
     def _failed(self, live: Attempt, failure: Failure) -> None:
         self.workers.lets_go(live.number, live.worker, alive=failure.kind != "node")
-        if failure.kind == "passing":
+        if failure.kind in ("passing", "spoilt"):
             self._lost(live, failure.text)
         elif failure.kind == "node":
             self._again(live, failure.text, 0.0)

@@ -51,17 +51,18 @@ class Probed:
     trouble: str = ""  # why it could not be measured
 
 
-Kind = Literal["diverged", "broken", "passing", "storage", "refused", "node"]
+Kind = Literal["diverged", "broken", "passing", "spoilt", "storage", "refused", "node"]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The reason why an attempt can't go on, by kind.
 
-    diverged: the trial ran out of memory. broken: it would fail again. passing: another try may work. storage: its
-    checkpoints can't be read or written; the trial is not at fault, and no loss is counted. refused: the checkpoints
-    there belong to another study or a newer version, and must not be used; the sweep ends. node: no trial can run on
-    that node; this one has not begun, and no loss is counted.
+    diverged: the trial ran out of memory. broken: it would fail again. passing: another try may work. spoilt: another
+    try may work in another process, since this one can't use its GPU any more. storage: its checkpoints can't be read
+    or written; the trial is not at fault, and no loss is counted. refused: the checkpoints there belong to another
+    study or a newer version, and must not be used; the sweep ends. node: no trial can run on that node; this one has
+    not begun, and no loss is counted.
     """
 
     kind: Kind

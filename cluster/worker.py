@@ -144,9 +144,12 @@ class TrialWorker:
 
         if device.is_out_of_memory(error):
             self._epochs = None
-            device.release(self._device)
+            device.release(self._device, error)
             return self._give_up("diverged", f"out of memory on {self._named()}: {_first_line(error)}")
         LOG.error("trial %d fails", self._order["number"], exc_info=error)  # goes to the sweep's log
+        if device.has_spoilt_gpu(error):
+            told = self._give_up("spoilt", f"{type(error).__name__} on {self._named()}: {_first_line(error)}")
+            return {**told, "done": False}  # so that Tune does not keep this process for another trial
         # Errors such as a wrong shape: the trial would fail again.
         where = place_of(error)  # the place in a user's own code
         return self._give_up("broken", f"{where}: " * bool(where) + f"{type(error).__name__}: {_first_line(error)}")

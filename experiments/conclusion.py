@@ -206,6 +206,9 @@ def _best(plan: Plan, swept: Sweep, best: Trial, recorder: "Recorder", say: Say)
     except OSError as error:
         say(note("file-not-readable-or-writable", at=best.checkpoint, why=str(error)))
         return None, False
+    except Exception as error:
+        _say_if_without_memory(error, f"trial {best.number}", say)
+        return None, False
     if is_again:
         tell_again(swept, best, found, recorder)
     return found, is_again
@@ -240,10 +243,22 @@ def _judgeable(
         except OSError as error:
             say(note("file-not-readable-or-writable", at=trial.checkpoint, why=str(error)))
             return None, is_again
+        except Exception as error:
+            _say_if_without_memory(error, at, say)
+            return None, is_again
         if before_test.has_diverged(found):
             say(note("diverged-before-test", at=at))
     tell_again(swept, trial, found, recorder)
     return found, is_again
+
+
+def _say_if_without_memory(error: Exception, at: str, say: Say) -> None:
+    """Say that a trial can't be trained here for lack of memory; raise an error that is another."""
+    from lstm.device import is_out_of_memory
+
+    if not is_out_of_memory(error):
+        raise error
+    say(note("no-memory-to-train-it", at=at, why=(str(error).splitlines() or [type(error).__name__])[0][:300]))
 
 
 def server_of(plan: Plan) -> str:

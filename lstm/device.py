@@ -29,17 +29,26 @@ def claim(cpus: int, gpus: float | None) -> str:
 
 @contextmanager
 def borrowed() -> Iterator[None]:
-    """Restore PyTorch's threads, random generators and handling of denormals at the end: all are process-wide."""
+    """Restore what is process-wide at the end.
+
+    That is PyTorch's threads, random generators and handling of denormals, and on a GPU the process's share of its
+    memory. Only the current GPU is asked: each other one would keep some hundred MB for this process.
+    """
     import torch
 
     threads = torch.get_num_threads()
     flushes = bool((torch.full((1,), 1e-40) * 1.0 == 0).all())  # there is no other way to ask
+    here = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    shares = [torch.cuda.get_per_process_memory_fraction(each) for each in here]
     try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        with torch.random.fork_rng(devices=here):
             yield
     finally:
         torch.set_flush_denormal(flushes)
         torch.set_num_threads(threads)
+        for each, share in zip(here, shares, strict=True):
+            torch.cuda.set_per_process_memory_fraction(share, each)
+            torch.cuda.empty_cache()
 
 
 def cpu_count() -> int:
@@ -90,10 +99,17 @@ def _groups(process: Path) -> Iterator[Path]:
 
 
 def gpu_count() -> int:
-    """Return the number of GPUs that PyTorch can use in this process."""
+    """Return the number of GPUs that PyTorch can use here.
+
+    Each slice of a GPU (MIG) that `CUDA_VISIBLE_DEVICES` names counts: CUDA shows a process only one of them, but each
+    trial may get another.
+    """
     import torch
 
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not torch.cuda.is_available():
+        return 0
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return max(torch.cuda.device_count(), sum(each.strip().startswith("MIG-") for each in named))
 
 
 def why_no_gpu() -> str:
@@ -107,18 +123,32 @@ def why_no_gpu() -> str:
     return "PyTorch finds no GPU: its driver may be missing or too old"
 
 
+# What PyTorch, CUDA and its libraries say of a lack of memory where they do not raise PyTorch's own class for it.
+NO_MEMORY = ("DefaultCPUAllocator", "CUDA error: out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether training failed because the device or the host has no memory left."""
     import torch
 
-    # On the CPU, torch has no exception class for this.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(each in str(error) for each in NO_MEMORY)
 
 
-def release(device: str) -> None:
-    """Free the GPU memory that PyTorch caches for later use."""
+def has_spoilt_gpu(error: BaseException) -> bool:
+    """Return whether an error has made the GPU useless for this process: whatever it asks there next fails as well."""
     import torch
 
+    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
+
+
+def release(device: str, error: BaseException | None = None) -> None:
+    """Free the GPU memory that PyTorch caches for later use, and what the calls of an error still hold."""
+    import torch
+
+    while error is not None:
+        error.__traceback__, error = None, error.__context__
     if device == "cuda":
         torch.cuda.empty_cache()
 

@@ -7,8 +7,10 @@ they say whether a host was busy or full. Each is a mean over the time since the
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import psutil
 
@@ -62,18 +64,38 @@ class Usage:
 
 
 def gpus_of_machine() -> int | None:
-    """Return the number of NVIDIA's GPUs in this machine, whoever may use them; None if that can't be known."""
+    """Return the number of NVIDIA's GPUs in this machine, whoever may use them; None if that can't be known.
+
+    Of a GPU that is cut into slices (MIG), the slices count: they are what a process can be given.
+    """
     import pynvml
 
     try:
         pynvml.nvmlInit()
         try:
-            return int(pynvml.nvmlDeviceGetCount())
+            return sum(_slices(pynvml, number) for number in range(pynvml.nvmlDeviceGetCount()))
         finally:
             pynvml.nvmlShutdown()
     except pynvml.NVMLError:
         devices = len([each for each in DEVICES.glob("nvidia[0-9]*") if each.name[6:].isdecimal()])
         return devices if devices or sys.platform == "linux" else None
+
+
+def _slices(nvml: Any, number: int) -> int:
+    """Return the number of slices of a GPU; 1 if it is whole."""
+    gpu = nvml.nvmlDeviceGetHandleByIndex(number)
+    try:
+        if not nvml.nvmlDeviceGetMigMode(gpu)[0]:
+            return 1
+        most = nvml.nvmlDeviceGetMaxMigDeviceCount(gpu)
+    except nvml.NVMLError:  # it can't be cut
+        return 1
+    count = 0
+    for place in range(most):
+        with suppress(nvml.NVMLError):  # nothing is there
+            nvml.nvmlDeviceGetMigDeviceHandleByIndex(gpu, place)
+            count += 1
+    return count
 
 
 def _cpu_s() -> tuple[float, float]:

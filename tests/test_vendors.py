@@ -96,6 +96,7 @@ MODULES = {
     "threadpoolctl",
     "torch",
     "torch.autograd.function",
+    "torch.func",
     "torch.nn.utils.rnn",
     "yaml",
 }

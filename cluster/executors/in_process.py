@@ -116,6 +116,8 @@ def _run_next(controller: "TrialController", worker: TrialWorker, trial_id: str,
         if result["done"] or controller.result(trial_id, result):
             controller.complete(trial_id, result, error=False)
             worker.let_go()
+            if (failure := result.get("failure")) and failure.kind == "spoilt":
+                controller.stop.now("this process can't use its GPU any more: the same command goes on in a new one", 1)
             return True
     return False
 

@@ -156,7 +156,12 @@ class StudyScheduler(FIFOScheduler):  # type: ignore[misc] # Ray ships no types
         if self._nodes is not None and (seen := result.get("node")):
             self._judge(trial.trial_id, result, seen, self._nodes)
             return str(TrialScheduler.CONTINUE)
+        failure: Failure | None = result.get("failure")
+        live = self._controller.live[trial.trial_id] if failure and failure.kind == "spoilt" else None
         stop = self._controller.result(trial.trial_id, result)
+        if live is not None and live.actor is not None:
+            live.actor.kill()  # Tune would give it the next trial
+            return str(TrialScheduler.CONTINUE)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:

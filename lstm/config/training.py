@@ -136,7 +136,8 @@ class TrainingConfig(Section):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="Precision of the network's computation. bfloat16 uses autocast; the weights stay float32. On a "
-        "CPU, GRUs are still computed in float32, and so are LSTMs if the CPU has no AVX-512 or AMX.",
+        "CPU, GRUs are still computed in float32, and so are LSTMs if the CPU has no AVX-512 or AMX. On a GPU "
+        "PyTorch's cells are computed in bfloat16, and not in float16 as autocast does it.",
     )
 
     @model_serializer(mode="wrap")

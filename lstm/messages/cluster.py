@@ -143,6 +143,16 @@ ENTRIES: dict[str, Entry] = {
         "mend that, start Ray there with --num-gpus=0, or set resources.gpus_per_trial to 0 or auto",
         {"usable": 0, "there": 2, "why": "PyTorch 2.9.1+cpu is a build for the CPU"},
     ),
+    "gpu-too-small": Entry(
+        "the largest trial does not fit into its share of this machine's GPU, on which it was to be measured",
+        "make the space, the model or training.batch_size smaller, or resources.gpus_per_trial larger; to plan for "
+        "other machines, put CUDA_VISIBLE_DEVICES= before the command: it then measures on the CPU",
+    ),
+    "no-memory-to-train-it": Entry(
+        "this process has no memory to train it for the test part, where it is not judged now: {why}",
+        "run the same command again when other work has left the device",
+        {"why": "CUDA out of memory. Tried to allocate 2.00 GiB"},
+    ),
     "packages-missing": Entry(
         "lacks {packages}, imported by the spec's own code",
         "install what is missing on that host",

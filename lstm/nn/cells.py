@@ -4,15 +4,18 @@ A new cell is a class with torch.nn's interface (batch_first) and a line in `CEL
 `own_cell.py`.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.func import functional_call
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from lstm.config.model import ModelConfig
+from lstm.device import is_out_of_memory
 from lstm.nn.own_cell import OwnCell, State
 from lstm.nn.variants import VARIANTS, LstmVariant
 from lstm.own_code import find, is_reference
@@ -107,19 +110,68 @@ def run(cell: Cell, x: Tensor, state: State | None = None, lengths: Tensor | Non
     """
     if isinstance(cell, LstmVariant | OwnCell):
         return cell(x, state, lengths)  # type: ignore[no-any-return] # torch leaves it untyped
-    kind = x.device.type
-    if kind == "cpu" and isinstance(cell, nn.LSTM) and torch.is_autocast_enabled(kind) and not cpu_has_bfloat16_lstm():
-        with torch.autocast(kind, enabled=False):
-            return _run(cell, x.float(), state and (state[0].float(), state[1].float()), lengths)
-    return _run(cell, x, state, lengths)
+    precision = _precision(cell, x.device.type)
+    return _run(cell, x, state, lengths) if precision is None else _run_in(precision, cell, x, state, lengths)
 
 
-def _run(cell: nn.RNNBase, x: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+Call = Callable[[Tensor | PackedSequence, State | None], tuple[Any, State]]
+
+
+def _run(call: Call, x: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
     if lengths is None:
-        return cell(x, state)  # type: ignore[no-any-return]
+        return call(x, state)
     packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-    states, end = cell(packed, state)
+    states, end = call(packed, state)
     return pad_packed_sequence(states, batch_first=True, total_length=x.shape[1])[0], end
+
+
+def _precision(cell: nn.RNNBase, kind: str) -> torch.dtype | None:
+    """Return the precision in which a cell is computed outside of autocast; None if autocast does it right.
+
+    On a GPU autocast runs torch.nn's cells in float16, whatever its own precision is. Small gradients vanish there, and
+    nothing scales them.
+    """
+    if kind not in ("cpu", "cuda") or not torch.is_autocast_enabled(kind):
+        return None
+    if kind == "cpu":
+        return torch.float32 if isinstance(cell, nn.LSTM) and not cpu_has_bfloat16_lstm() else None
+    return torch.bfloat16 if runs_in_bfloat16(kind) else torch.float32
+
+
+def _run_in(
+    precision: torch.dtype, cell: nn.RNNBase, x: Tensor, state: State | None, lengths: Tensor | None
+) -> tuple[Tensor, State]:
+    """Run a cell outside of autocast in a precision. Its weights stay float32, and get their gradients."""
+
+    def call(inputs: Tensor | PackedSequence, start: State | None) -> Any:
+        if precision == torch.float32:
+            return cell(inputs, start)
+        weights = {name: weight.to(precision) for name, weight in cell.named_parameters()}
+        with warnings.catch_warnings():  # cuDNN puts the converted weights into one piece of memory at each call
+            warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+            return functional_call(cell, weights, (inputs, start))
+
+    start = tuple(part.to(precision) for part in state) if isinstance(state, tuple) else state
+    start = start.to(precision) if isinstance(start, Tensor) else start
+    with torch.autocast(x.device.type, enabled=False):
+        return _run(call, x.to(precision), start, lengths)
+
+
+@cache
+def runs_in_bfloat16(kind: str) -> bool:
+    """Return whether PyTorch can train its cells in bfloat16 on the devices of a kind."""
+    with torch.random.fork_rng(devices=[]):  # drawing the weights must not change any other draws
+        tiny = [made(1, 1, batch_first=True).to(kind) for made in (nn.RNN, nn.GRU, nn.LSTM)]
+    try:
+        with torch.enable_grad():
+            for each in tiny:
+                states, _ = _run_in(torch.bfloat16, each, torch.zeros(1, 1, 1, device=kind), None, None)
+                torch.autograd.backward(states.sum())
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        return False
+    return True
 
 
 @cache

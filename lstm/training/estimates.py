@@ -10,8 +10,10 @@ from typing import Any
 from lstm.config.model import ModelConfig
 from lstm.config.trial import TrialConfig
 from lstm.data.dataset import Dataset
+from lstm.device import is_out_of_memory
 from lstm.own_code import is_reference
 from lstm.records.confirmation import Request
+from lstm.records.errors import refused
 from lstm.tasks import registry as tasks
 from lstm.training.loop import METHODS
 
@@ -27,10 +29,20 @@ class Cost:
 
 
 def seconds(config: TrialConfig, data: Dataset, *, device: str = "cpu") -> Cost:
-    """Estimate the seconds of a trial. Of the windows of a backtest, the first is measured; others have more steps."""
+    """Estimate the seconds of a trial. Of the windows of a backtest, the first is measured; others have more steps.
+
+    Raises:
+        BadInput: the GPU's memory, or the part of it that a trial may take, does not suffice.
+    """
     views, epochs = tasks.windows_of(config, data), config.training.max_epochs
     first = views[0] if views else data
-    epoch_s, begin_s = seconds_per_epoch(config, first, device=device), seconds_to_begin(config, first)
+    try:
+        epoch_s = seconds_per_epoch(config, first, device=device)
+    except Exception as error:
+        if device == "cpu" or not is_out_of_memory(error):
+            raise
+        raise refused("gpu-too-small", "model") from error
+    begin_s = seconds_to_begin(config, first)
     if not views:
         return Cost(epoch_s, (begin_s + epoch_s * epochs,))
     aside = config.model_copy(update={"judged_on": "fresh"})

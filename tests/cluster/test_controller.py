@@ -718,6 +718,20 @@ def test_the_scheduler_says_what_the_controller_says(tune):
     assert scheduler.on_trial_result(tunes, trial, {"epochs": (epoch(2, 9.0),)}) == "STOP"
 
 
+def test_a_worker_that_can_not_use_its_gpu_any_more_is_ended_and_its_trial_tried_in_another(tune):
+    t, killed = tune(), []
+    trial_id, _ = t.start()
+    t.controller.live[trial_id].actor = SimpleNamespace(kill=lambda: killed.append(trial_id))
+    failure = Failure("spoilt", "AcceleratorError on a: CUDA error: uncorrectable ECC error encountered")
+    scheduler = StudyScheduler(t.controller)
+    trial = type("Trial", (), {"trial_id": trial_id})
+    told = {"epochs": (), "failure": failure, "done": False}
+    assert scheduler.on_trial_result(SimpleNamespace(), trial, told) == "CONTINUE", "Tune would keep what it stops"
+    assert killed == [trial_id]
+    t.searcher.on_trial_complete(trial_id, None, error=True)  # the actor is dead
+    assert (t.states(), len(t.controller.queue.ready), t.stop.reason) == (["RUNNING"], 1, "")
+
+
 # --- The study's database does not answer.
 
 AWAY = [

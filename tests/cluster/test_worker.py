@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from cluster import goodput, worker
 from cluster.goodput import Clock
@@ -328,6 +329,18 @@ def test_a_worker_goes_on_after_a_trial_without_memory(order, monkeypatch):
         assert begun.step()["failure"].kind == "diverged"
     begun.take(order(number=1))
     assert len(steps(begun)) == 5
+
+
+def test_a_process_that_can_not_use_its_gpu_any_more_is_not_kept_for_another_trial(order, monkeypatch):
+    begun, error = (
+        worker_of(order),
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nmore"),
+    )
+    begun.step()
+    monkeypatch.setattr(checkpoint, "write", lambda *_: (_ for _ in ()).throw(error))
+    result = begun.step()
+    told = "AcceleratorError on this host: CUDA error: an illegal memory access was encountered"
+    assert (result["failure"], result["done"]) == (Failure("spoilt", told), False)
 
 
 def test_an_error_of_the_executors_own_is_no_fault_of_the_trial(order, monkeypatch):

@@ -5,11 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import blank
 import pytest
+import torch
 
 import experiments
+from cluster.config import ResourcesConfig
 from lstm.tasks import registry
 from lstm.verdict import store
 
@@ -72,3 +75,45 @@ for fields, trials in ((0, 11), (1, 11), (2, 10), (2, 11)):
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert found.stdout.splitlines() == ["0 11 torch", "1 11 torch", "2 10 torch", "2 11 torch importances"]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory.\nmore"), RuntimeError("another fault")])
+def test_a_trial_that_this_process_has_no_memory_for_does_not_end_the_sweep(monkeypatch, error):
+    """Its checkpoint is lost and it would be trained again, or it is to be trained before the test part."""
+    from experiments import conclusion
+    from experiments.recovery import lost_checkpoint
+    from lstm import device, ownership
+    from lstm.training import before_test
+
+    def fails(*_):
+        raise error
+
+    told = []
+    plan = SimpleNamespace(order=SimpleNamespace(resources=ResourcesConfig(), system_metrics=False), series=None)
+    result = SimpleNamespace(epochs=2)
+    windows = SimpleNamespace(count=3, result=lambda *_: result)
+    swept = SimpleNamespace(windows=windows, direction="minimize")
+    trial, found = (
+        SimpleNamespace(number=4, checkpoint="", attempt=1),
+        SimpleNamespace(state=SimpleNamespace(history=())),
+    )
+    given = plan, swept, trial, None, told.append
+    monkeypatch.setattr(ownership, "load_trial", lambda *_: None)
+    monkeypatch.setattr(lost_checkpoint, "mend", fails)
+    monkeypatch.setattr(device, "claim", lambda *_: "cpu")
+
+    def judged(act, *more):
+        if device.is_out_of_memory(error):
+            assert act(*given, *more) == (None, False)
+            assert (told[-1].code, told[-1].place) == ("no-memory-to-train-it", "trial 4")
+            assert told[-1].values["why"] == "CUDA out of memory."
+        else:
+            with pytest.raises(RuntimeError, match="another fault"):
+                act(*given, *more)
+
+    judged(conclusion._best)
+    monkeypatch.setattr(conclusion, "_best", lambda *_: (found, False))
+    for name, value in {"has_diverged": False, "is_ready": False}.items():
+        monkeypatch.setattr(before_test, name, lambda _, value=value: value)
+    monkeypatch.setattr(before_test, "finish", fails)
+    judged(conclusion._judgeable, lambda: None)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import ray
+import torch
 from matrix import diagonal
 
 from cluster.ray_backend import nodes
@@ -151,6 +152,22 @@ def test_a_trial_that_fits_no_machine_like_this_is_measured_nevertheless(make, m
     (warning,) = document["warnings"]
     assert (warning.code, warning.path) == ("machine-too-small", "resources")
     assert (warning.values["gpus"], warning.values["gpus_here"], warning.values["why"]) == (1, 0, device.why_no_gpu())
+
+
+def test_a_trial_that_does_not_fit_the_gpu_is_refused_with_the_way_out(make, monkeypatch):
+    def measured(config, data, *, device):
+        raise error
+
+    monkeypatch.setattr("lstm.training.estimates.seconds_per_epoch", measured)
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    monkeypatch.setattr(device, "claim", lambda *_: "cuda")
+    with pytest.raises(BadInput) as refusal:
+        plans.describe(make())
+    assert [each.code for each in refusal.value.faults] == ["gpu-too-small"]
+    assert "CUDA_VISIBLE_DEVICES=" in str(refusal.value)
+    error = RuntimeError("another fault")
+    with pytest.raises(RuntimeError, match="another fault"):
+        plans.describe(make())
 
 
 def test_one_training_run(make, tiny):

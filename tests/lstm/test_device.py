@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
@@ -88,6 +89,10 @@ def test_gpus_that_are_there_but_can_not_be_used_count_for_nothing(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (device.gpu_count(), device.why_no_gpu()) == (2, "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a1,MIG-b2, MIG-c3")
+    assert device.gpu_count() == 3, "CUDA shows a process one slice of a GPU only"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert device.gpu_count() == 2
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device.gpu_count() == 0
     monkeypatch.setattr(torch.version, "cuda", "13.0")
@@ -95,3 +100,81 @@ def test_gpus_that_are_there_but_can_not_be_used_count_for_nothing(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(torch.version, "hip", None)
     assert "build for the CPU" in device.why_no_gpu()
+
+
+class Card:
+    """A GPU that is not there: what a process asks it for its share of the memory."""
+
+    def __init__(self, monkeypatch):
+        self.shares, self.emptied, self.forked = {0: 1.0, 1: 1.0}, 0, []
+        for name in ("is_available", "current_device", "empty_cache"):
+            monkeypatch.setattr(torch.cuda, name, getattr(self, name))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda number: self.shares[number])
+        monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", self.limit)
+        fork = torch.random.fork_rng
+        monkeypatch.setattr(torch.random, "fork_rng", lambda devices: (self.forked.extend(devices), fork([]))[1])
+
+    def is_available(self):
+        return True
+
+    def current_device(self):
+        return 1
+
+    def empty_cache(self):
+        self.emptied += 1
+
+    def limit(self, share, number=None):
+        self.shares[self.current_device() if number is None else number] = share
+
+
+def test_what_was_borrowed_of_a_gpu_is_given_back_and_no_other_gpu_is_touched(monkeypatch):
+    card, threads = Card(monkeypatch), torch.get_num_threads()
+    with device.borrowed():
+        assert device.claim(1, 0.25) == "cuda"
+        assert (card.shares, card.emptied) == ({0: 1.0, 1: 0.25}, 0)
+    assert (card.shares, card.emptied, card.forked) == ({0: 1.0, 1: 1.0}, 1, [1])
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("error", "memory", "spoilt"),
+    [
+        (MemoryError(), True, False),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True, False),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True, False),
+        (torch.AcceleratorError("CUDA error: out of memory"), True, False),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True, False),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True, False),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), False, False),
+        (ValueError("CUDA error: out of memory"), False, False),
+        (torch.AcceleratorError("CUDA error: device-side assert triggered"), False, True),
+        (torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered"), False, True),
+    ],
+)
+def test_what_is_wrong_with_a_gpu_is_told_from_its_error(error, memory, spoilt):
+    assert (device.is_out_of_memory(error), device.has_spoilt_gpu(error)) == (memory, spoilt)
+
+
+@pytest.mark.parametrize(("used", "emptied"), [("cuda", 1), ("cpu", 0)])
+def test_what_the_calls_of_an_error_hold_is_freed_before_the_cache_is_emptied(monkeypatch, used, emptied):
+    held, seen = [], []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: seen.append([each() for each in held]))
+
+    def trains():
+        large = torch.zeros(8)
+        held.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def judges():
+        try:
+            trains()
+        except torch.OutOfMemoryError as error:
+            raise RuntimeError("in the trial") from error
+
+    try:
+        judges()
+    except RuntimeError as error:
+        assert held[0]() is not None
+        device.release(used, error)
+    assert seen == [[None]] * emptied

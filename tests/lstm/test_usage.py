@@ -107,7 +107,25 @@ def test_gpus_of_the_machine_are_counted_whoever_may_use_them(monkeypatch):
     monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
     monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 3)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda number: number)
+
+    def mode(gpu):
+        if gpu == 2:  # an older one
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return [gpu == cut, gpu == cut]
+
+    def part(gpu, place):
+        if (gpu, place) not in ((1, 0), (1, 3)):
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        return gpu, place
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMigMode", mode)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMaxMigDeviceCount", lambda _: 7)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMigDeviceHandleByIndex", part)
+    cut = None
     assert usage.gpus_of_machine() == 3
+    cut = 1
+    assert usage.gpus_of_machine() == 4, "two slices of the second one"
 
 
 def test_without_nvidias_library_the_devices_are_counted(monkeypatch, tmp_path):

@@ -42,13 +42,13 @@ def series(work: Work) -> Tensor:
 class Training:
     """A network, its optimizer and its windows."""
 
-    def __init__(self, work: Work, settings: Settings, values: Tensor) -> None:
+    def __init__(self, work: Work, settings: Settings, values: Tensor, device: str = "cpu") -> None:
         torch.set_flush_denormal(True)
-        self.work = work
+        self.work, self.device = work, device
         torch.manual_seed(int(np.random.SeedSequence([work["seed"], WEIGHTS]).generate_state(1, np.uint64)[0] >> 1))
-        self.network = Network(settings, work["horizon"])
+        self.network = Network(settings, work["horizon"]).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), settings["learning_rate"], fused=True)
-        self.windows = values.unfold(0, work["lookback"] + work["horizon"], 1).unsqueeze(-1)
+        self.windows = values.to(device).unfold(0, work["lookback"] + work["horizon"], 1).unsqueeze(-1)
         train, lookback = work["train"], work["lookback"]
         self.trained_on = len(self.windows[: train - lookback - work["horizon"] + 1])
         self.judged_on = self.windows[train - lookback :]
@@ -73,8 +73,8 @@ class Training:
         size, lookback = self.work["batch_size"], self.work["lookback"]
         order = np.random.default_rng([self.work["seed"], ORDER, number]).permutation(self.trained_on)
         self.network.train()
-        total = torch.zeros((), dtype=torch.float64)
-        for batch in torch.from_numpy(order).split(size):
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for batch in torch.from_numpy(order).to(self.device).split(size):
             window = self.windows[batch]
             self.optimizer.zero_grad(set_to_none=True)
             loss = nn.functional.mse_loss(self.network(window[:, :lookback]), window[:, lookback:])

@@ -1,11 +1,12 @@
 """Runs the contenders on the same work, one after another in turns, and says how long each took.
 
-    python tests/bench/contenders/run.py [--work short|minute] [--rounds N] [--only NAME ...]
+    python tests/bench/contenders/run.py [--work short|minute] [--rounds N] [--only NAME ...] [--gpus-per-trial SHARE]
 
 `limit` is bare PyTorch, `stock` is Ray's documented recipe, `autolstm` is NeuralForecast's AutoLSTM (in an environment
 of its own), `ours` is `sweep run` with all that is on by default. A round runs each once; the next round starts with
 another. Each is a command of its own, in a terminal of its own and a fresh folder. What it did is read from what it
-kept and checked to be the work: the benchmark ends where it is not.
+kept and checked to be the work: the benchmark ends where it is not. `--gpus-per-trial` is for `stock` and `ours` alone:
+the others take no GPU.
 """
 
 import argparse
@@ -42,6 +43,7 @@ MARK = "BENCH_RUN"  # an environment variable by which a contender's processes a
 REST_S = 60.0  # what they may take to be gone when it has ended
 FOLDER = Path(__file__).parent
 AUTOLSTM = "autolstm"
+ON_A_GPU = ("stock", "ours")
 SIDES = {"short": ["limit", "stock", AUTOLSTM, "ours"], "minute": ["limit", "ours"]}
 
 
@@ -63,12 +65,13 @@ class Bench:
     scratch: Path
     autolstm: Path
     lock: Path | None
+    gpus_per_trial: float
     work: outcome.Work = field(init=False)
-    model: list[Trained] = field(init=False, default_factory=list)  # the limit's latest trials
+    model: list[Trained] = field(init=False, default_factory=list)  # the limit's latest trials, or the first's
 
     def __post_init__(self) -> None:
         hourly.write(self.csv)
-        self.work = workload.make(self.spec, self.csv)
+        self.work = workload.make(self.spec, self.csv, self.gpus_per_trial)
         self.document.write_text(json.dumps(self.work), encoding="utf-8")
 
     @property
@@ -93,7 +96,8 @@ def _autolstm(bench: Bench, folder: Path) -> list[str]:
 
 
 def _ours(bench: Bench, folder: Path) -> list[str]:
-    return [str(Path(sys.executable).with_name("sweep")), "--home", str(folder), "run", str(bench.spec)]
+    gpus = f"resources.gpus_per_trial={bench.gpus_per_trial:g}"
+    return [str(Path(sys.executable).with_name("sweep")), "--home", str(folder), "run", str(bench.spec), "--set", gpus]
 
 
 CONTENDERS = {
@@ -115,7 +119,7 @@ def main() -> None:
         print(f"{AUTOLSTM} is left out: {why}", flush=True)
     rounds: list[verdict.Round] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        bench = Bench(options.work, Path(scratch), options.autolstm.absolute(), options.lock)
+        bench = Bench(options.work, Path(scratch), options.autolstm.absolute(), options.lock, options.gpus_per_trial)
         for number in range(options.rounds):
             # The limit stays in front: its trials are what the others' are held against.
             others = [name for name in names if name != "limit"]
@@ -138,9 +142,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=list(CONTENDERS))
     parser.add_argument("--results", type=Path, default=FOLDER / "results")
+    parser.add_argument("--gpus-per-trial", type=float, default=0.0, help="share of a GPU, with --only stock ours")
     parser.add_argument("--lock", type=Path, help="a file to hold locked in each turn, where others measure here, too")
     parser.add_argument("--autolstm", type=Path, default=Path(".venv-bench/bin/python"), help="Python that has it")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.gpus_per_trial and set(options.only or CONTENDERS) - set(ON_A_GPU):
+        parser.error(f"--gpus-per-trial needs --only {' '.join(ON_A_GPU)}: the others take no GPU")
+    return options
 
 
 def _run(name: str, bench: Bench) -> verdict.Times:
@@ -156,7 +164,7 @@ def _run(name: str, bench: Bench) -> verdict.Times:
     if code:
         raise SystemExit(f"{shown[-3000:]}\n{name} ended with exit code {code}: {' '.join(command)}")
     trials = contender.read(folder)
-    if name == "limit":
+    if name == "limit" or (contender.alike and not bench.model):
         bench.model = trials
     wrong = list(outcome.faults(bench.work, trials, bench.model or trials, alike=contender.alike))
     points = len(bench.work["trials"]) * bench.work["max_epochs"]

@@ -4,7 +4,8 @@
 
 After "Getting started with PyTorch", "Running Tune experiments with Optuna" and "Using MLflow with Tune" (docs.ray.io).
 All that they leave open is decided for speed: the data travel once (tune.with_parameters), one thread a trial, the
-longest configurations first, no artifacts sent to MLflow.
+longest configurations first, no artifacts sent to MLflow. With `gpus_per_trial` in WORK.json a trial takes that share
+of a GPU, and trains there.
 """
 
 import json
@@ -26,7 +27,7 @@ def train(settings: dict[str, Any], work: dict[str, Any], values: torch.Tensor) 
     """One trial: reports each epoch with its checkpoint, and starts from the last one where there is one."""
     started = time.time()
     torch.set_num_threads(1)
-    training = bare.Training(work, settings, values)
+    training = bare.Training(work, settings, values, "cuda" if work["gpus_per_trial"] else "cpu")
     if found := tune.get_checkpoint():
         with found.as_directory() as folder:
             state = torch.load(Path(folder) / "checkpoint.pt", weights_only=True)
@@ -45,8 +46,9 @@ def main() -> None:
     work, folder = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2]).resolve()
     ray.init(address="local")  # not a cluster that happens to run here
     space = {name: tune.choice(sorted({t[name] for t in work["trials"]})) for name in work["trials"][0]}
+    takes = {"cpu": 1, "gpu": work["gpus_per_trial"]}
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(train, work=work, values=bare.series(work)), {"cpu": 1}),
+        tune.with_resources(tune.with_parameters(train, work=work, values=bare.series(work)), takes),
         param_space=space,
         tune_config=tune.TuneConfig(
             metric="val/loss",

@@ -53,6 +53,7 @@ def document(
         "what": {
             "trials": len(work["trials"]),
             **{name: work[name] for name in ("max_epochs", "steps_per_epoch", "batch_size", "lookback", "horizon")},
+            "gpus_per_trial": work["gpus_per_trial"],
         },
         "left_out": left_out,
         "rounds": list(rounds),

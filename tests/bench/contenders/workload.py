@@ -12,8 +12,8 @@ FOLDER = Path(__file__).parent
 SPECS = {"short": FOLDER / "short.yaml", "minute": FOLDER / "minute.yaml"}
 
 
-def make(path: Path, csv: Path) -> dict[str, Any]:
-    """What is to be trained, on which rows, in which order."""
+def make(path: Path, csv: Path, gpus_per_trial: float = 0.0) -> dict[str, Any]:
+    """What is to be trained, on which rows, in which order, with which share of a GPU."""
     experiment = loader.load(path, environment={**os.environ, "BENCH_CSV": str(csv)}).experiment
     data, training, search = experiment.data, experiment.training, experiment.search
     assert isinstance(data, ForecastData)
@@ -33,5 +33,6 @@ def make(path: Path, csv: Path) -> dict[str, Any]:
         "gradient_clip": training.gradient_clip,
         "seed": training.seed,
         "cores": len(os.sched_getaffinity(0)),
+        "gpus_per_trial": gpus_per_trial,
         "trials": [{path.rpartition(".")[2]: value for path, value in first.items()} for first in search.first],
     }

@@ -153,6 +153,21 @@ def test_a_device_that_fails_ends_the_sweep_with_its_reason(controller, monkeypa
     assert "ZeroDivisionError" in made.stop.reason
 
 
+def test_a_process_that_can_not_use_its_gpu_any_more_ends_the_sweep(controller, monkeypatch):
+    import torch
+
+    def fails(*_):
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    made = controller(1, 2)
+    made.on_result = lambda result: "failure" in result
+    monkeypatch.setattr(checkpoint, "write", fails)
+    Here(0.0).run(made, made.series, "tiny")
+    assert made.stop.code == 1
+    assert "can't use its GPU any more" in made.stop.reason
+    assert ("suggest", 2) not in made.told
+
+
 def test_the_threads_that_a_trial_takes_are_given_back(controller, monkeypatch):
     import torch
 

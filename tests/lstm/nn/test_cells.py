@@ -170,3 +170,66 @@ def test_asking_what_the_cpu_can_do_draws_nothing_from_torchs_generator():
     cells.cpu_has_bfloat16_lstm.cache_clear()
     cells.cpu_has_bfloat16_lstm()
     assert torch.rand(1) == wanted
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([3, 5])], ids=["whole", "padded"])
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_a_gpus_cell_is_computed_in_bfloat16_outside_of_autocast_which_would_take_float16(monkeypatch, name, lengths):
+    if name == "lstm" and not cells.cpu_has_bfloat16_lstm():
+        pytest.skip("oneDNN has no LSTM in bfloat16 on this CPU")
+    cell, x = made(name, layers=2).float(), torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(1))
+    plain, _ = run(cell, x, lengths=lengths)
+    plain.sum().backward()
+    wanted = {path: weight.grad.clone() for path, weight in cell.named_parameters()}
+    cell.zero_grad()
+    monkeypatch.setattr(cells, "_precision", lambda *_: torch.bfloat16)  # as on a GPU
+    with torch.autocast("cpu", dtype=torch.float16):
+        found, after = run(cell, x, lengths=lengths)
+        again, _ = run(cell, x, after, lengths)
+    found.float().sum().backward()
+    assert (found.dtype, again.dtype) == (torch.bfloat16, torch.bfloat16)
+    torch.testing.assert_close(found.float(), plain, rtol=0, atol=2e-2)
+    assert not torch.equal(again, found), "the state of the first call is used"
+    for path, weight in cell.named_parameters():
+        assert (weight.dtype, weight.grad.dtype) == (torch.float32, torch.float32)
+        torch.testing.assert_close(weight.grad, wanted[path], rtol=0.1, atol=0.1)
+    monkeypatch.undo()
+    torch.testing.assert_close(run(cell, x, lengths=lengths)[0], plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "on", "able", "precision"),
+    [
+        ("cpu", False, True, None),
+        ("cpu", True, True, None),
+        ("cpu", True, False, torch.float32),
+        ("cuda", False, True, None),
+        ("cuda", True, True, torch.bfloat16),
+        ("cuda", True, False, torch.float32),
+        ("meta", True, True, None),  # no data, so no autocast
+    ],
+)
+def test_the_precision_of_a_cell_by_device(monkeypatch, kind, on, able, precision):
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda asked: on and asked == kind)
+    monkeypatch.setattr(cells, "cpu_has_bfloat16_lstm", lambda: able)
+    monkeypatch.setattr(cells, "runs_in_bfloat16", lambda *_: able)
+    assert cells._precision(torch.nn.LSTM(1, 1), kind) is precision
+
+
+def test_a_device_that_can_not_train_a_cell_in_bfloat16_is_found_out_without_a_draw(monkeypatch):
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    assert cells.runs_in_bfloat16.__wrapped__("cpu") == cells.cpu_has_bfloat16_lstm()
+
+    def fails(error):
+        def raises(*_):
+            raise error
+
+        monkeypatch.setattr(cells, "_run_in", raises)
+        return cells.runs_in_bfloat16.__wrapped__("cpu")
+
+    assert not fails(RuntimeError("\"_thnn_fused_gru_cell_cuda\" not implemented for 'BFloat16'"))
+    with pytest.raises(torch.OutOfMemoryError):  # says nothing of the device
+        fails(torch.OutOfMemoryError("CUDA out of memory"))
+    assert torch.rand(1) == wanted
