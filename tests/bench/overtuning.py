@@ -11,9 +11,10 @@ the recorded setting that is nearest to it. A sweep trains from one of the recor
     backtests       it is judged on the four windows of that part
     confirm         plain, then the base and the best five again from the other seeds, on the same part
     both            backtests, then the same over the search's own windows
+    both, told      both, but the base unless confirm says that the winner is better, as `best` does
     both, fresh     backtests on the first two windows, then the same over the two that the search has not seen
 
-What confirm picks is the product's own winner (lstm/verdict/company.py), however sure it is.
+What confirm picks is the product's own winner (lstm/verdict/company.py), however sure it is, except in "both, told".
 
 **How good a setting is** is the mean of its loss over four placements of the test part and all seeds. Each is judged by
 a training on all rows before it, for as many epochs as the median of the windows' best. So a setting is as good
@@ -47,7 +48,8 @@ BEGIN, END = "<!-- overtuning: written by tests/bench/overtuning.py -->", "<!-- 
 FIGURES = ("worse", "regret")
 # fmt: off
 FIELDS = ("table", "cells", "of", "diverged", "sweeps", "method", "worse", "regret", "epochs", "worse, equal epochs",
-          "regret, equal epochs", *(f"{what}, {end}" for what in FIGURES for end in ("less", "low", "high")))
+          "regret, equal epochs", "regret of the base",
+          *(f"{what}, {end}" for what in FIGURES for end in ("less", "low", "high")))
 # fmt: on
 
 
@@ -55,6 +57,7 @@ def rows(recorded: Recorded, sweeps: Sequence[Mapping[str, tuple[Answer, Answer]
     """Return a row for each method, over all sweeps."""
     recorder, found = recorded.recorder, list[dict[str, Any]]()
     head = {"table": recorder.table.name, "cells": recorded.done, "of": recorder.cells, "sweeps": len(sweeps)}
+    head["regret of the base"] = f"{recorded.regret(recorded.base):.4f}"
     head["diverged"] = recorded.done - len(recorded.cells)
     for method in sweeps[0]:
         row = {**head, "method": method, "epochs": f"{np.mean([each[method][0].epochs for each in sweeps]):.0f}"}
@@ -94,6 +97,10 @@ def document(every: Sequence[Mapping[str, Any]], cells: Mapping[str, int]) -> st
     whole, lines = [row for row in every if is_whole(row)], list[str]()
     if whole:
         lines += [f"| {' | '.join(HEADS)} |", f"| {' | '.join('---' for _ in HEADS)} |", *map(line, whole), ""]
+    if whole:
+        bases = {row["table"]: float(row["regret of the base"]) for row in whole}
+        told = ", ".join(f"{name} {regret:.3f}" for name, regret in bases.items())
+        lines += [f"The regret of who always takes the base: {told}.", ""]
     for name, diverged in {row["table"]: int(row["diverged"]) for row in whole}.items():
         lines += [f"Of {name} {diverged} settings are left out, because a training diverged.", ""] if diverged else []
     if left := [name for name in cells if name not in {row["table"] for row in whole}]:

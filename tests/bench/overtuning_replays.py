@@ -27,7 +27,7 @@ from lstm.records.objective import Scalar
 from lstm.verdict.company import company
 
 TOP, WORSE = 5, 1.01
-METHODS = ("plain", "backtests", "confirm", "both", "both, fresh")
+METHODS = ("plain", "backtests", "confirm", "both", "both, told", "both, fresh")
 
 
 class Trial(NamedTuple):
@@ -169,8 +169,14 @@ def picked(trials: Sequence[Trial]) -> Answer:
     return Answer(best(trials)[0], sum(trial.epochs for trial in trials))
 
 
-def confirmed(recorded: Recorded, trials: Sequence[Trial], way: str, windows: JudgedOn, seed: int) -> Answer:
-    """Judge the base and the best again from the other seeds, and return the winner with all epochs."""
+def confirmed(
+    recorded: Recorded, trials: Sequence[Trial], way: str, windows: JudgedOn, seed: int
+) -> tuple[Answer, Answer]:
+    """Judge the base and the best again from the other seeds.
+
+    Returns:
+        The winner with all epochs; and the same, but the base where the winner is not told to be better.
+    """
     epochs, settings = picked(trials).epochs, list[Confirmed]()
     cells = list(dict.fromkeys([recorded.base, *best(trials)[:TOP]]))
     for number, cell in enumerate(cells):
@@ -179,10 +185,11 @@ def confirmed(recorded: Recorded, trials: Sequence[Trial], way: str, windows: Ju
         errors = tuple(tuple(map(min, curves)) for curves in made)
         settings.append(Confirmed(str(number), number, f"trial {number}" if number else "base", (), errors))
     tried = len({trial.cell for trial in trials})
-    found = company(Confirmation("val/loss", "minimize", windows, len(WAYS[way]), tried, tuple(settings))).winner
-    assert found is not None
-    assert found.number is not None
-    return Answer(cells[found.number], epochs)
+    found = company(Confirmation("val/loss", "minimize", windows, len(WAYS[way]), tried, tuple(settings)))
+    assert found.winner is not None
+    assert found.winner.number is not None
+    winner = cells[found.winner.number]
+    return Answer(winner, epochs), Answer(winner if found.answer == "better" else recorded.base, epochs)
 
 
 def sweep(recorded: Recorded, number: int) -> dict[str, tuple[Answer, Answer]]:
@@ -190,13 +197,13 @@ def sweep(recorded: Recorded, number: int) -> dict[str, tuple[Answer, Answer]]:
     seed, most = recorded.recorder.seeds[number % len(recorded.recorder.seeds)], recorded.recorder.table.search.n_trials
     plain = search(recorded, "plain", seed, number)
     trials = first(plain, most)
-    answers = {"plain": picked(trials), "confirm": confirmed(recorded, trials, "plain", "search", seed)}
+    answers = {"plain": picked(trials), "confirm": confirmed(recorded, trials, "plain", "search", seed)[0]}
     if recorded.recorder.layout is not None:
         windows = first(search(recorded, "windows", seed, number), most)
         early = first(search(recorded, "early", seed, number), most)
         answers["backtests"] = picked(windows)
-        answers["both"] = confirmed(recorded, windows, "windows", "search", seed)
-        answers["both, fresh"] = confirmed(recorded, early, "fresh", "fresh", seed)
+        answers["both"], answers["both, told"] = confirmed(recorded, windows, "windows", "search", seed)
+        answers["both, fresh"] = confirmed(recorded, early, "fresh", "fresh", seed)[0]
     return {
         method: (answers[method], equal(trials, plain, answers[method].epochs))
         for method in METHODS
