@@ -12,6 +12,7 @@ from cluster.launch.profile import SlurmProfile
 from cluster.launch.record import Launched
 from cluster.launch.render import render
 from cluster.launch.request import Request
+from cluster.launch.slurm.options import environment_for
 from cluster.launch.system import Phase, State
 from lstm.records.errors import Fault, fault, refused
 
@@ -19,25 +20,10 @@ TOOL_S = 60.0  # for an answer of one of Slurm's tools
 FOLDER = "slurm"  # in the sweep's folder: the logs of its jobs, their tokens and tries
 _WAITS = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
 _RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
-# What the script itself says to sbatch; the names are sbatch's.
-OURS = (
-    *("array", "batch", "chdir", "cpus-per-gpu", "cpus-per-task", "error", "export", "gpus", "gpus-per-node"),
-    *("gpus-per-socket", "gpus-per-task", "input", "job-name", "mem", "mem-per-cpu", "mem-per-gpu"),
-    *("nodes", "no-requeue", "ntasks", "ntasks-per-node", "open-mode", "output", "parsable", "requeue", "signal"),
-    *("test-only", "time", "wait", "wrap"),
-)
-OTHERS = ("gpus",)  # names of sbatch's own that begin one of those
-# Variables that sbatch takes before what a script says. Those of a field count where the profile leaves it out.
-_ALWAYS = (
-    *("ARRAY_INX", "CPUS_PER_GPU", "ERROR", "EXPORT", "GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET", "GPUS_PER_TASK"),
-    *("INPUT", "JOB_NAME", "NO_REQUEUE", "OPEN_MODE", "OUTPUT", "REQUEUE", "SIGNAL", "WAIT"),
-)
-_OF_FIELD = {
-    "partition": ("PARTITION",),
-    "account": ("ACCOUNT",),
-    "qos": ("QOS",),
-    "time": ("TIMELIMIT",),
-    "memory": ("MEM_PER_NODE", "MEM_PER_CPU", "MEM_PER_GPU"),
+_FIELDS = {  # of the spec or the profile, by what is needed
+    "study": "storage.study",
+    "checkpoints": "storage.checkpoints",
+    "environment": "`environment` of the profile",
 }
 
 
@@ -50,7 +36,7 @@ class Slurm:
         """Return the script."""
         profile = request.profile
         assert isinstance(profile, SlurmProfile)
-        python = f"{profile.environment}/bin/python" if profile.environment else request.python
+        python = _python(request)
         return render(
             Path(__file__).parent,
             "sweep.sbatch.j2",
@@ -67,16 +53,10 @@ class Slurm:
         )
 
     def check(self, request: Request, text: str) -> Sequence[Fault]:
-        """Return what is wrong: paths that nodes don't see, options that are the script's own, the shell's syntax."""
+        """Return what is wrong: paths that nodes don't see, the shell's syntax."""
         profile = request.profile
         assert isinstance(profile, SlurmProfile)
-        wrong = [
-            fault("launch-not-shared", kind, path=path, shared=list(profile.shared))
-            for kind, path in request.needs
-            if profile.shared and not any(Path(path).is_relative_to(each) for each in profile.shared)
-        ]
-        names = [option.removeprefix("--").partition("=")[0] for option in profile.options]
-        wrong += [fault("slurm-option-ours", "slurm.options", option=f"--{name}") for name in names if _is_ours(name)]
+        wrong = [*_not_shared(request, profile.shared)] if profile.shared else []
         if bash := shutil.which("bash"):
             read = subprocess.run([bash, "-n"], input=text, capture_output=True, text=True, check=False)
             if read.returncode:
@@ -86,7 +66,7 @@ class Slurm:
     def submit(self, request: Request, text: str) -> Launched:
         """Submit the script; see `System`."""
         assert isinstance(request.profile, SlurmProfile)
-        told = _tool("sbatch", "--parsable", text=text, environment=_submitting(request.profile, os.environ))
+        told = _tool("sbatch", "--parsable", text=text, environment=environment_for(request.profile, os.environ))
         if told.returncode or not (found := re.match(r"\s*([0-9]+)(?:;(\S+))?", told.stdout)):
             raise refused("launch-refused", at="--on slurm", tool="sbatch", why=_first(told.stderr or told.stdout))
         log = Path(request.home, request.name, FOLDER, f"{found[1]}.log")
@@ -123,9 +103,22 @@ class Slurm:
             raise refused("no-log-yet", at=path, job=launched.job) from None
 
 
-def _is_ours(name: str) -> bool:
-    """Return whether an option is the script's own; sbatch takes the beginning of a name for the whole."""
-    return any(each.startswith(name) for each in OURS) and name not in OTHERS
+def _not_shared(request: Request, shared: Sequence[str]) -> Iterator[Fault]:
+    """Yield a fault for each thing that the nodes don't see. What lies in the home is told by the home alone."""
+    for need, path in (*request.needs, ("environment", _python(request))):
+        if any(Path(path).is_relative_to(each) for each in shared):
+            continue
+        if need in ("study", "checkpoints") and Path(path).is_relative_to(request.home):
+            continue
+        told = {"file": need if need in ("spec", "data", "code") else None, "home": need if need == "home" else None}
+        told |= {"field": _FIELDS.get(need), "upload": need if need == "data" else None}
+        yield fault("launch-not-shared", need, path=path, shared=list(shared), **told)
+
+
+def _python(request: Request) -> str:
+    """Return the path of Python on the nodes."""
+    assert isinstance(request.profile, SlurmProfile)
+    return f"{request.profile.environment}/bin/python" if request.profile.environment else request.python
 
 
 def _on(launched: Launched) -> list[str]:
@@ -138,13 +131,6 @@ def _run_words(request: Request) -> list[str]:
     words = [request.named, "--home", request.home]
     words += [word for each in request.overrides for word in ("--set", each)]
     return words + (["--code", request.code] if request.code else [])
-
-
-def _submitting(profile: SlurmProfile, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what would change a request after it was planned and shown."""
-    fields = [name for field, names in _OF_FIELD.items() if getattr(profile, field) for name in names]
-    dropped = {f"SBATCH_{name}" for name in (*_ALWAYS, *fields)}
-    return {name: value for name, value in environment.items() if name not in dropped}
 
 
 def _tool(

@@ -57,10 +57,19 @@ ENTRIES: dict[str, Entry] = {
         {"tool": "scancel", "why": "Access/permission denied"},
     ),
     "launch-not-shared": Entry(
-        "{path} is in no folder that the nodes share (the profile has {shared})",
-        "move it there, or add its folder to `shared` in the cluster's profile if the nodes see it under this path; "
-        "data may also travel by a bucket, with --upload s3://BUCKET/FOLDER",
-        {"path": "/home/ann/sales.csv", "shared": ["/shared"]},
+        "{path} is not below a folder that all nodes see: {shared}",
+        "{file:?move it there}{home:?name a folder there with --home}{field:?name a place there in *}"
+        "{upload:?, or let it travel by a bucket with --upload s3://BUCKET/FOLDER}; if the nodes do see this path, add "
+        "its folder to `shared` in the cluster's profile",
+        {
+            **{"path": "/home/ann/sales.csv", "shared": ["/shared"], "file": "data", "home": None, "field": None},
+            "upload": "data",
+        },
+    ),
+    "launch-option-of-another-system": Entry(
+        "goes with --on {other}, and the sweep goes to {system}",
+        "leave it out{instead:?; its like there is *}",
+        {"system": "slurm", "other": "kubernetes", "instead": "--partition that says on which nodes"},
     ),
     "upload-to-no-bucket": Entry("is no address of a bucket", "write s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
     "file-changed": Entry("has changed while it was uploaded", "run the command again when the file is whole"),

@@ -54,7 +54,7 @@ def test_a_wrong_option_is_told_as_it_was_typed(write):
     assert [(each.code, each.place, each.path) for each in found.faults] == [
         ("out-of-bounds", "--nodes 0", ""),
         ("wrong-form", "--time 12:00", ""),
-        ("field-of-another-section", "--image a", ""),
+        ("launch-option-of-another-system", "--image a", ""),
     ]
     assert "as in 12:00:00" in str(found.faults[1])
 
@@ -86,3 +86,29 @@ def test_a_wrong_form_is_told_by_the_right_one():
     said = str(refused("slurm", None, {"memory": "64", "partition": "a b"}))
     assert "correct it: a number with M, G or T, as in 64G" in said
     assert "correct it: one word, without spaces" in said
+
+
+def test_an_option_that_is_not_counted_is_told_with_its_line(write):
+    text = "slurm:\n  options:\n    - --constraint=a100\n    - --gres=gpu:2\n    - --requeue\n"
+    found = refused("slurm", write(text, "clusters.yaml"), {})
+    assert [(each.code, each.path, each.place) for each in found.faults] == [
+        ("slurm-option-of-field", "slurm.options.1", "clusters.yaml:4"),
+        ("slurm-option-ours", "slurm.options.2", "clusters.yaml:5"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "said"),
+    [
+        (
+            "slurm",
+            "image",
+            "goes with --on kubernetes, and the sweep goes to slurm; leave it out. On slurm it is `envir",
+        ),
+        ("slurm", "queue", "leave it out. On slurm it is --partition"),
+        ("slurm", "namespace", "; leave it out"),
+        ("kubernetes", "partition", "goes with --on slurm, and the sweep goes to kubernetes; leave it out. On kubern"),
+    ],
+)
+def test_an_option_of_another_system_is_told_with_what_does_it_here(system, name, said):
+    assert said in str(refused(system, None, {name: "a"}))

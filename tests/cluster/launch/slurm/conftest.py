@@ -107,6 +107,10 @@ class _Job:
             f'echo "$*" >>{self.mark}',
             *run,
         )
+        self.again(restarts)
+
+    def again(self, restarts=0):
+        """Starts the script as its environment is."""
         environment = {
             "PATH": os.environ["PATH"],
             "SLURM_JOB_ID": "7",

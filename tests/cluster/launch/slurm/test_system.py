@@ -76,7 +76,6 @@ def test_no_value_is_run_as_shell(request_of, tmp_path):
 def test_what_is_wrong_with_a_request_is_told_at_once(request_of):
     profile = {
         "shared": ["/shared"],
-        "options": ["--requeue", "--constraint=a", "--gpus=9", "--outp=/tmp/a"],
         "setup": ["if true; then"],
     }
     needs = (("spec", "/shared/ann/co2.yaml"), ("data", "/home/ann/co2.csv"), ("home", "/sharedfolder/runs"))
@@ -85,8 +84,6 @@ def test_what_is_wrong_with_a_request_is_told_at_once(request_of):
     assert found == [
         ("launch-not-shared", "data"),
         ("launch-not-shared", "home"),
-        ("slurm-option-ours", "slurm.options"),
-        ("slurm-option-ours", "slurm.options"),
         ("launch-script-wrong", "slurm.setup"),
     ]
 
@@ -269,3 +266,34 @@ def test_three_runs_without_an_epoch_are_enough(job):
     assert "no epoch or trial was added in the last three runs (5 are kept)" in job.log
     job.start(["exit 1"], stored="6", restarts=3)
     assert (job.ended(), job.is_requeued) == (0, True), "an epoch more is progress"
+
+
+def test_what_nodes_do_not_see_is_told_once_with_its_own_way(request_of):
+    needs = {
+        "spec": "/home/ann/co2.yaml",
+        "home": "/home/ann/runs",
+        "data": "/home/ann/co2.csv",
+        "study": "/home/ann/runs/study.db",
+        "checkpoints": "/scratch/ann",
+    }
+    shared = {"shared": ["/shared", "/work"]}
+    request = request_of(shared, home=needs["home"], needs=tuple(needs.items()), python="/home/ann/env/bin/python")
+    told = {each.path: str(each) for each in SYSTEM.check(request, "")}
+    assert list(told) == ["spec", "home", "data", "checkpoints", "environment"], "the study lies in the home"
+    assert (
+        "/home/ann/co2.yaml is not below a folder that all nodes see: /shared, /work; move it there; if" in told["spec"]
+    )
+    assert "name a folder there with --home; if" in told["home"]
+    assert "move it there, or let it travel by a bucket with --upload s3://BUCKET/FOLDER; if" in told["data"]
+    assert "name a place there in storage.checkpoints; if" in told["checkpoints"]
+    assert "/home/ann/env/bin/python is not below a folder that all nodes see" in told["environment"]
+    assert "name a place there in `environment` of the profile; if" in told["environment"]
+
+
+def test_a_node_without_the_environment_is_told_and_not_tried_again(job):
+    job.start([])
+    assert job.ended() == 0
+    job.sweep.unlink()
+    job.again()
+    assert (job.ended(), job.is_requeued) == (2, False)
+    assert f"{job.sweep} is not on this node" in job.log
