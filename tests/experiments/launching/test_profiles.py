@@ -100,14 +100,10 @@ def test_an_option_that_is_not_counted_is_told_with_its_line(write):
 @pytest.mark.parametrize(
     ("system", "name", "said"),
     [
-        (
-            "slurm",
-            "image",
-            "goes with --on kubernetes, and the sweep goes to slurm; leave it out. On slurm it is `envir",
-        ),
-        ("slurm", "queue", "leave it out. On slurm it is --partition"),
+        ("slurm", "image", "goes with --on kubernetes, and the sweep goes to slurm; leave it out; its like there is"),
+        ("slurm", "queue", "leave it out; its like there is --partition"),
         ("slurm", "namespace", "; leave it out"),
-        ("kubernetes", "partition", "goes with --on slurm, and the sweep goes to kubernetes; leave it out. On kubern"),
+        ("kubernetes", "partition", "goes with --on slurm, and the sweep goes to kubernetes; leave it out; its like"),
     ],
 )
 def test_an_option_of_another_system_is_told_with_what_does_it_here(system, name, said):
