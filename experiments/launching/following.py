@@ -14,6 +14,7 @@ from experiments.home import Home
 from lstm.messages.message import Say
 from lstm.records.errors import BadInput, refused
 from lstm.records.sweep import LAUNCHED
+from lstm.storage import files
 
 LOG = "sweep.log"  # in a sweep's folder: what its driver has written
 
@@ -24,17 +25,31 @@ def name_of(named: str, home: Home, say: Say) -> str:
     Raises:
         BadInput: there is no such sweep, or the spec is wrong.
     """
-    if "/" not in named and os.path.isfile(home.sweep(named) / record.FILE):  # noqa: PTH113 # a name may be too long
+    kept = (home.sweep(named) / each for each in (record.FILE, record.INTENT))
+    if "/" not in named and any(map(os.path.isfile, kept)):  # Path.is_file raises if a name is too long
         return named
     return lookup.sweep(named, home, say).name
 
 
 def job_of(name: str, home: Home, facts: Mapping[str, Any] | None = None) -> Launched | None:
-    """Return a sweep's last job: as launched from this home, else as its study remembers it; None if there is none."""
-    if found := record.read(home.sweep(name)):
+    """Return a sweep's last job: as launched from this home, else as its study remembers it; None if there is none.
+
+    A launch that was cut off is looked for in its system; if that can't be asked, its intent is returned.
+    """
+    if found := _cut_off(home.sweep(name)) or record.read(home.sweep(name)):
         return found
     known = (facts or {}).get(LAUNCHED)
     return Launched(known["system"], known["job"], name, at=0.0) if known else None
+
+
+def _cut_off(folder: Path) -> Launched | None:
+    intent = record.intended(folder)
+    if intent is None or intent.system not in SYSTEMS:
+        return intent
+    try:
+        return system(intent.system).find(intent)
+    except BadInput:
+        return intent
 
 
 def state_of(job: Launched) -> State:
@@ -66,7 +81,7 @@ def lines(name: str, home: Home) -> Iterator[str]:
         BadInput: there is no log.
     """
     own = home.sweep(name) / LOG
-    job = record.read(home.sweep(name))
+    job = _cut_off(home.sweep(name)) or record.read(home.sweep(name))
     if job is not None:
         try:
             yield from system(job.system).logs(job)
@@ -76,10 +91,4 @@ def lines(name: str, home: Home) -> Iterator[str]:
                 raise
     if not own.is_file():
         raise refused("no-log-yet", at=own, job=None)
-    yield from _of_file(own)
-
-
-def _of_file(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for each in file:
-            yield each.rstrip("\n")
+    yield from files.lines(own)

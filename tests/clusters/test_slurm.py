@@ -6,6 +6,8 @@ After each event the sweep must be whole: that say the training alone in this pr
 import json
 import os
 import pwd
+import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -73,10 +75,10 @@ class Sweep:
         if self.user is not None:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
 
-    def sweep(self, verb: str, *words: str) -> "tuple[int, str]":
+    def sweep(self, verb: str, *words: str, environment: dict[str, str] | None = None) -> "tuple[int, str]":
         """Types a verb on the login node; its exit code and what it said."""
         options = (verb, *words, "--home", "runs")
-        environment = {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder)}
+        environment = {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder), **(environment or {})}
         environment |= {"STUDY_URL": self.address} if self.address else {}
         done = self.cluster.run("sweep", *options, user=self.user, cwd=self.folder, environment=environment)
         return done.returncode, done.stdout
@@ -229,6 +231,23 @@ def test_nodes_that_differ_give_what_they_have(cluster: slurm.Cluster) -> None:
 def test_a_job_that_waits_is_cancelled_by_stop(sweep: Sweep) -> None:
     job = sweep.launch(profile="{options: [--hold]}")
     code, said = sweep.sweep("stop", "spec.yaml")
+    assert (code, f"asked to end the job {job}" in said) == (0, True), said
+    sweep.end(job, "CANCELLED")
+
+
+def test_a_job_whose_launch_was_killed_is_known_by_its_name(sweep: Sweep) -> None:
+    tools = sweep.folder / "tools"
+    tools.mkdir()
+    (tools / "sbatch").write_text(f'#!/bin/bash\n{shutil.which("sbatch")} "$@" >{tools}/job\nkill -KILL $PPID\n')
+    (tools / "sbatch").chmod(0o755)
+    (sweep.folder / "clusters.yaml").write_text("slurm: {options: [--hold]}\n")
+    words = ("spec.yaml", "--on", "slurm", "--profile", "clusters.yaml")
+    code, said = sweep.sweep("launch", *words, environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+    assert code == -signal.SIGKILL, said
+    job = (tools / "job").read_text().strip()
+    code, said = sweep.sweep("launch", *words)
+    assert (code, f"was launched as slurm job {job}, which is PENDING" in said) == (2, True), said
+    code, said = sweep.sweep("stop", "launched")
     assert (code, f"asked to end the job {job}" in said) == (0, True), said
     sweep.end(job, "CANCELLED")
 

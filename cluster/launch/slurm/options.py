@@ -65,6 +65,13 @@ def environment_for(profile: SlurmProfile, environment: Mapping[str, str]) -> di
     return {name: value for name, value in environment.items() if name not in dropped}
 
 
+def cluster_of(options: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return the clusters that a job may go to, as sbatch reads them; "" for the one of this machine."""
+    named = (each.removeprefix("--").partition("=") for each in options)
+    given = [value for name, _, value in named if "clusters".startswith(name)]
+    return (given or [environment.get("SBATCH_CLUSTERS", "")])[-1]
+
+
 def _of_field(name: str) -> dict[str, str | None] | None:
     """Return what to write in place of an option; sbatch takes the beginning of a name for the whole."""
     if name in (*OURS, *OTHERS):

@@ -2,21 +2,28 @@
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+from cluster.launch import tool
 from cluster.launch.profile import SlurmProfile
 from cluster.launch.record import Launched
 from cluster.launch.render import render
 from cluster.launch.request import Request
-from cluster.launch.slurm.options import environment_for
+from cluster.launch.slurm.options import cluster_of, environment_for
 from cluster.launch.system import Phase, State
 from lstm.records.errors import Fault, fault, refused
+from lstm.storage import files
 
 TOOL_S = 60.0  # for an answer of one of Slurm's tools
+_LONGEST = 40  # characters of a sweep's name in its job's name
+_CLOCKS_S = 86_400  # by which the clocks of Slurm and of this machine may differ
 FOLDER = "slurm"  # in the sweep's folder: the logs of its jobs, their tokens and tries
 _WAITS = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
 _RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
@@ -63,18 +70,44 @@ class Slurm:
                 wrong.append(fault("launch-script-wrong", "slurm.setup", why=_first(read.stderr)))
         return wrong
 
-    def submit(self, request: Request, text: str) -> Launched:
+    def intend(self, request: Request) -> Launched:
+        """Return what finds the job of a launch that was cut off: a name that no other job has. Nothing is asked."""
+        name = f"sweep-{re.sub('[^A-Za-z0-9._-]+', '-', request.name)[:_LONGEST]}-{secrets.token_hex(4)}"
+        assert isinstance(request.profile, SlurmProfile)
+        where = {"name": name, "folder": str(Path(request.home, request.name, FOLDER))}
+        if clusters := cluster_of(request.profile.options, os.environ):
+            where["clusters"] = clusters
+        return Launched("slurm", name, request.name, where=where)
+
+    def submit(self, request: Request, text: str, intent: Launched) -> Launched:
         """Submit the script; see `System`."""
         assert isinstance(request.profile, SlurmProfile)
-        told = _tool("sbatch", "--parsable", text=text, environment=environment_for(request.profile, os.environ))
+        environment = environment_for(request.profile, os.environ)
+        name = f"--job-name={intent.where['name']}"
+        told = _tool("sbatch", "--parsable", name, text=text, environment=environment)
         if told.returncode or not (found := re.match(r"\s*([0-9]+)(?:;(\S+))?", told.stdout)):
             raise refused("launch-refused", at="--on slurm", tool="sbatch", why=_first(told.stderr or told.stdout))
-        log = Path(request.home, request.name, FOLDER, f"{found[1]}.log")
-        cluster = {"cluster": found[2]} if found[2] else {}  # told where there are several
-        return Launched("slurm", found[1], request.name, where={"log": str(log), **cluster})
+        return _made(intent, found[1], found[2] or "")
+
+    def find(self, intent: Launched) -> Launched | None:
+        """Return the job of a launch that was cut off; see `System`."""
+        name, clusters = intent.where["name"], intent.where.get("clusters")
+        on = [f"--clusters={clusters}"] if clusters else []
+        told = _tool("squeue", *on, "--noheader", "--states=all", f"--name={name}", "--format=%i")
+        if told.returncode:
+            raise refused("launch-cut-off", at=intent.sweep, tool="squeue", why=_first(told.stderr))
+        cluster = ""
+        for line in map(str.strip, told.stdout.splitlines()):
+            if line.startswith("CLUSTER:"):
+                cluster = line.partition(":")[2].strip()
+            elif line.isdecimal():
+                return _made(intent, line, cluster)
+        return _in_accounting(intent, on, name)
 
     def state(self, launched: Launched) -> State:
         """Return what `scontrol`, or else `sacct`, says of a job."""
+        if not launched.job.isdecimal():  # of a launch that was cut off, and whose job could not be asked for
+            return State("unknown", reason="whether Slurm has its job can't be asked here", asked="squeue")
         if shutil.which("scontrol") is None:
             return State("unknown", reason="scontrol is not on this machine", asked="scontrol")
         told = _tool("scontrol", *_on(launched), "show", "job", launched.job, "--oneliner")
@@ -88,7 +121,8 @@ class Slurm:
 
     def stop(self, launched: Launched) -> None:
         """End a job; see `System`."""
-        told = _tool("scancel", *_on(launched), launched.job)
+        job = launched.job if launched.job.isdecimal() else f"--name={launched.job}"  # of a launch that was cut off
+        told = _tool("scancel", *_on(launched), job)
         if told.returncode:
             raise refused("launch-not-stopped", at=launched.text, tool="scancel", why=_first(told.stderr))
 
@@ -96,11 +130,27 @@ class Slurm:
         """Yield the lines of the job's log; see `System`."""
         path = Path(launched.where.get("log", ""))
         try:
-            with path.open(encoding="utf-8", errors="replace") as file:
-                for line in file:
-                    yield line.rstrip("\n")
+            yield from files.lines(path)
         except (FileNotFoundError, IsADirectoryError):  # a folder: the record does not say where the log is
             raise refused("no-log-yet", at=path, job=launched.job) from None
+
+
+def _made(intent: Launched, job: str, cluster: str) -> Launched:
+    """Return the job that was submitted for an intent; `cluster` is told where there are several."""
+    where = {"log": str(Path(intent.where["folder"], f"{job}.log")), **({"cluster": cluster} if cluster else {})}
+    return replace(intent, job=job, where=where)
+
+
+def _in_accounting(intent: Launched, on: Sequence[str], name: str) -> Launched | None:
+    """Return the job of an intent that Slurm's controller has forgotten; None if the accounting does not know it."""
+    begin = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(intent.at - _CLOCKS_S))
+    asked = ("--allocations", "--noheader", "--parsable2", "--format=JobID,Cluster", f"--name={name}")
+    try:
+        told = _tool("sacct", *on, *asked, f"--starttime={begin}")
+    except tool.Missing:
+        return None
+    job, _, cluster = told.stdout.strip().partition("\n")[0].partition("|")
+    return _made(intent, job, cluster if on else "") if told.returncode == 0 and job.isdecimal() else None
 
 
 def _not_shared(request: Request, shared: Sequence[str]) -> Iterator[Fault]:
@@ -141,21 +191,9 @@ def _tool(
     Raises:
         BadInput: it is not on this machine, or does not answer.
     """
-    if (program := shutil.which(name)) is None:
-        raise refused("launch-tool-missing", at="--on slurm", tool=name)
-    given = {"input": text} if text is not None else {"stdin": subprocess.DEVNULL}
-    try:
-        return subprocess.run(
-            [program, *words],
-            capture_output=True,
-            text=True,
-            timeout=TOOL_S,
-            check=False,
-            env=environment,
-            **given,
-        )
-    except subprocess.TimeoutExpired:
-        raise refused("launch-tool-silent", at="--on slurm", tool=name, seconds=TOOL_S) from None
+    missing = tool.Missing(fault("launch-tool-missing", at="--on slurm", tool=name))
+    silent = refused("launch-tool-silent", at="--on slurm", tool=name, seconds=TOOL_S)
+    return tool.run([name, *words], seconds=TOOL_S, missing=missing, silent=silent, text=text, environment=environment)
 
 
 def _first(text: str) -> str:

@@ -51,6 +51,11 @@ ENTRIES: dict[str, Entry] = {
         "mend what {tool} says, with the options of `sweep launch` or in the cluster's profile",
         {"tool": "sbatch", "why": "invalid partition specified: gpus"},
     ),
+    "launch-cut-off": Entry(
+        "a launch was cut off, and {tool} can't say whether its job is there: {why}",
+        "launch again once {tool} answers",
+        {"tool": "squeue", "why": "Unable to contact slurm controller"},
+    ),
     "launch-not-stopped": Entry(
         "{tool} has refused: {why}",
         "end the job by {tool} itself",

@@ -88,15 +88,56 @@ def test_what_is_wrong_with_a_request_is_told_at_once(request_of):
     ]
 
 
+def submit(request, text=""):
+    return SYSTEM.submit(request, text, SYSTEM.intend(request))
+
+
 def test_a_script_is_submitted_on_sbatchs_input(request_of, tool):
     folder = tool("sbatch", 'cat >"$0.in"', "echo '1234;alpha'")
-    launched = SYSTEM.submit(request_of(), "#!/bin/bash\n")
+    request = request_of()
+    intent = SYSTEM.intend(request)
+    launched = SYSTEM.submit(request, "#!/bin/bash\n", intent)
     assert launched.job == "1234"
     assert launched.where == {"log": "/shared/ann/runs/co2/slurm/1234.log", "cluster": "alpha"}
-    assert ((folder / "sbatch.words").read_text(), (folder / "sbatch.in").read_text()) == (
-        "--parsable\n",
-        "#!/bin/bash\n",
-    )
+    words, told = (folder / "sbatch.words").read_text(), (folder / "sbatch.in").read_text()
+    assert (words, told) == (f"--parsable --job-name={intent.job}\n", "#!/bin/bash\n")
+
+
+def test_a_jobs_name_is_its_own(request_of):
+    names = [SYSTEM.intend(request_of(name="a sweep, é" + "x" * 99)).job for _ in range(2)]
+    assert names[0] != names[1]
+    assert all(name.startswith("sweep-a-sweep-xx") and len(name) < 64 for name in names)
+
+
+def test_a_job_of_a_launch_that_was_cut_off_is_found_by_its_name(request_of, tool):
+    intent = SYSTEM.intend(request_of())
+    folder = tool("squeue", "echo 77")
+    tool("sacct", "echo")
+    found = SYSTEM.find(intent)
+    assert (found.job, found.where) == ("77", {"log": "/shared/ann/runs/co2/slurm/77.log"})
+    words = (folder / "squeue.words").read_text()
+    assert words == f"--noheader --states=all --name={intent.job} --format=%i\n"
+    tool("squeue")
+    assert SYSTEM.find(intent) is None
+    tool("sacct", "echo '78|alpha'")
+    assert SYSTEM.find(intent).where == {"log": "/shared/ann/runs/co2/slurm/78.log"}
+    assert f"--name={intent.job} --starttime=20" in (folder / "sacct.words").read_text()
+    tool("squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(BadInput) as error:
+        SYSTEM.find(intent)
+    assert codes(error) == [("launch-cut-off", "squeue", "slurm_load_jobs error: Unable to contact slurm controller")]
+    assert SYSTEM.state(intent).lives, "it may be there"
+    tool("scancel")
+    SYSTEM.stop(intent)
+    assert (folder / "scancel.words").read_text() == f"--name={intent.job}\n"
+
+
+def test_a_job_that_was_cut_off_is_looked_for_on_its_clusters(request_of, tool, monkeypatch):
+    tool("squeue", "printf 'CLUSTER: alpha\\nCLUSTER: beta\\n78\\n'")
+    intent = SYSTEM.intend(request_of({"options": ["--clusters=alpha,beta"]}))
+    assert SYSTEM.find(intent).where["cluster"] == "beta"
+    monkeypatch.setenv("SBATCH_CLUSTERS", "alpha")
+    assert SYSTEM.intend(request_of()).where["clusters"] == "alpha"
 
 
 def test_a_job_of_another_cluster_is_asked_for_and_ended_there(tool):
@@ -116,12 +157,12 @@ def codes(error):
 
 def test_what_slurm_refuses_is_told_in_its_words(request_of, tool):
     with pytest.raises(BadInput) as error:
-        SYSTEM.submit(request_of(), "")
+        submit(request_of())
     if shutil.which("sbatch") is None:
         assert codes(error) == [("launch-tool-missing", "sbatch", None)]
     tool("sbatch", "echo 'sbatch: error: invalid partition specified: gpus' >&2; exit 1")
     with pytest.raises(BadInput) as error:
-        SYSTEM.submit(request_of(), "")
+        submit(request_of())
     assert codes(error) == [("launch-refused", "sbatch", "sbatch: error: invalid partition specified: gpus")]
     tool("scancel", "echo 'scancel: error: Access denied' >&2; exit 1")
     with pytest.raises(BadInput) as error:
