@@ -1,6 +1,7 @@
 """Follows a launched sweep from where it was launched: its job's state, its log, its end."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from lstm.records.errors import BadInput, refused
 from lstm.records.sweep import LAUNCHED
 from lstm.storage import files
 
+ENDS_S = 60.0  # for a job to end after its driver
 LOG = "sweep.log"  # in a sweep's folder: what its driver has written
 
 
@@ -66,6 +68,25 @@ def stop(job: Launched) -> None:
         BadInput: the system refuses.
     """
     system(job.system).stop(job)
+
+
+def ends(job: Launched, restarts: int) -> bool:
+    """Wait until the job of a driver that was stopped has ended; end one that does not, or that starts again.
+
+    Args:
+        job: The job.
+        restarts: How many times it had been started again before the driver was stopped.
+
+    Returns:
+        Whether the job has ended by itself, as far as its system can be asked.
+    """
+    end = time.monotonic() + ENDS_S
+    while (state := state_of(job)).phase != "unknown" and state.lives:
+        if state.phase == "waiting" or state.restarts > restarts or time.monotonic() > end:
+            stop(job)
+            return False
+        time.sleep(0.5)  # a system can only be polled
+    return True
 
 
 def row(job: Launched, state: State) -> dict[str, Any]:

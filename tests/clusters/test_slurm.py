@@ -20,7 +20,7 @@ import pytest
 import slurm
 import trainings
 
-from cluster.study import stored
+from cluster.study import lease, stored
 from lstm import ownership
 from lstm.config.section import File
 from lstm.records.errors import BadInput
@@ -113,6 +113,22 @@ class Sweep:
         wanted = self.stored() + more
         self.cluster.wait(lambda: self.stored() >= wanted, LEFT_S)
 
+    def preempt(self) -> str:
+        """Submits a job that needs all nodes for a moment and goes before; its number."""
+        blocked = ("--parsable", "--partition=high", "--nodes=3", "--ntasks-per-node=1", "--cpus-per-task=2")
+        told = self.cluster.run("sbatch", *blocked, "--output=/dev/null", "--wrap", "sleep 2")
+        return told.stdout.split()[-1]
+
+    def wait_for_restart(self, job: str, times: int) -> None:
+        """Waits until a job has been queued again so often; it must not end before."""
+
+        def is_so() -> bool:
+            found = self.cluster.job(job)
+            assert found["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING"), self.log(job)
+            return int(found["Restarts"]) == times
+
+        self.cluster.wait(is_so, LEFT_S)
+
     def end(self, job: str, state: str) -> dict[str, str]:
         """Waits until the job has ended so."""
         ended = "COMPLETED FAILED CANCELLED TIMEOUT NODE_FAIL PREEMPTED OUT_OF_MEMORY"
@@ -170,10 +186,8 @@ def test_a_preempted_sweep_goes_on_by_itself_three_times(sweep: Sweep) -> None:
     job = sweep.launch("--nodes", "2", "--cpus", "2")
     for times in range(3):
         sweep.wait_for_epochs()
-        blocked = ("--parsable", "--partition=high", "--nodes=3", "--ntasks-per-node=1", "--cpus-per-task=2")
-        told = sweep.cluster.run("sbatch", *blocked, "--output=/dev/null", "--wrap", "sleep 2")
-        other = told.stdout.split()[-1]
-        sweep.cluster.wait(lambda now=times: int(sweep.cluster.job(job)["Restarts"]) == now + 1, LEFT_S)
+        other = sweep.preempt()
+        sweep.wait_for_restart(job, times + 1)
         sweep.cluster.wait_job(other, "COMPLETED", LEFT_S)
     found = sweep.end(job, "COMPLETED")
     assert found["Restarts"] == "3"
@@ -183,11 +197,12 @@ def test_a_preempted_sweep_goes_on_by_itself_three_times(sweep: Sweep) -> None:
 
 
 def test_a_sweep_goes_on_after_its_time_limit(cluster: slurm.Cluster) -> None:
-    sweep = Sweep(cluster, cluster.folder / "time-limit", epochs=8)
+    # Slurm looks for jobs that are near their limit each 30 s: the sweep must take longer.
+    sweep = Sweep(cluster, cluster.folder / "time-limit", epochs=30)
     job = sweep.launch("--nodes", "1", "--cpus", "2", "--time", "1:00:00")
     sweep.wait_for_epochs()
     sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2", check=True)  # minutes: it is near
-    sweep.cluster.wait(lambda: sweep.cluster.job(job)["Restarts"] == "1", LEFT_S)
+    sweep.wait_for_restart(job, 1)
     sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60", check=True)
     assert sweep.end(job, "COMPLETED")["Restarts"] == "1"
     assert "the time limit is near: the sweep stops" in sweep.log(job)
@@ -214,6 +229,26 @@ def test_a_sweep_that_is_stopped_is_not_queued_again(cluster: slurm.Cluster) -> 
     assert (code, "stopped" in said) == (0, True), said
     found = sweep.end(job, "FAILED")
     assert (found["Restarts"], found["ExitCode"]) == ("0", "130:0"), "who asks for the end by `stop` means it"
+
+
+def test_a_stop_holds_also_in_a_preemption_and_for_a_job_that_is_queued_again(cluster: slurm.Cluster) -> None:
+    sweep = Sweep(cluster, cluster.folder / "stop-and-preempt", epochs=1000)
+    job = sweep.launch("--nodes", "2", "--cpus", "2")
+    sweep.wait_for_epochs()
+    other = sweep.preempt()
+    code, said = sweep.sweep("stop", "launched")
+    assert (code, "stopped" in said) == (0, True), said
+    cluster.wait_job(other, "COMPLETED", LEFT_S)
+    cluster.wait(lambda: cluster.job(job)["JobState"] in ("CANCELLED", "FAILED"), LEFT_S)
+    assert "run 2" not in sweep.log(job)
+
+    job = sweep.launch("--nodes", "1", "--cpus", "2")
+    sweep.wait_for_epochs()
+    lease.request_stop(f"sqlite:///{sweep.folder}/runs/study.db", "launched")  # as a `sweep stop` that is killed then
+    cluster.run("scontrol", "requeue", job, check=True)
+    found = sweep.end(job, "FAILED")
+    assert (found["Restarts"], found["ExitCode"]) == ("1", "130:0"), sweep.log(job)
+    assert "`sweep stop` has ended the job that this driver runs in" in sweep.log(job)
 
 
 def test_nodes_that_differ_give_what_they_have(cluster: slurm.Cluster) -> None:
@@ -291,7 +326,7 @@ def test_a_study_in_postgresql_is_named_by_the_environment_alone(cluster: slurm.
         job = sweep.launch("--nodes", "1", "--cpus", "2")
         sweep.wait_for_epochs()
         cluster.run("scontrol", "requeue", job, check=True)  # at once, as a preemption without time to end
-        sweep.cluster.wait(lambda: cluster.job(job)["Restarts"] == "1", LEFT_S)
+        sweep.wait_for_restart(job, 1)
         sweep.end(job, "COMPLETED")
         sweep.check_whole()
         told = [file for file in (sweep.folder / "runs").rglob("*") if file.is_file() and file.suffix != ".pt"]

@@ -73,7 +73,7 @@ class _Job:
             "srun",
             'case "$*" in',
             '  *" node head "*) for file; do :; done; echo 127.0.0.1:20000 >"$file"; exec sleep 100 ;;',
-            '  *" node clean"*) exit 0 ;;',
+            f'  *" node clean"*) [ ! -e {folder}/cleaned ] || cp {folder}/cleaned {folder}/state; exit 0 ;;',
             f'  *"sleep infinity"*) echo $$ >{folder}/watch; exec sleep 100 ;;',
             "  *) exec sleep 100 ;;",
             "esac",
@@ -99,14 +99,19 @@ class _Job:
         path.write_text("\n".join(["#!/bin/bash", *lines, ""]))
         path.chmod(0o755)
 
-    def start(self, run, stored="0", restarts=0):
-        """Starts the script; `run` has the lines of `sweep run`, `stored` is what `sweep status` says is kept."""
+    def start(self, run, stored="0", restarts=0, cleaned=None):
+        """Starts the script; `run` has the lines of `sweep run`, `stored` is what `sweep status` says is kept.
+
+        `cleaned` is the job's state once its daemons have ended; None: as before.
+        """
         self._program(
             self.sweep,
             f'[ "$1" = status ] && {{ echo \'{{"stored": {stored}}}\'; exit 0; }}',
             f'echo "$*" >>{self.mark}',
             *run,
         )
+        if cleaned:
+            (self.folder / "cleaned").write_text(cleaned)
         self.again(restarts)
 
     def again(self, restarts=0):

@@ -272,6 +272,14 @@ def test_a_signal_ends_the_driver_softly(job, number, state, again):
     assert "the sweep stops, and keeps its last epochs" in job.log
 
 
+def test_a_job_that_is_cancelled_while_it_leaves_is_not_queued_again(job):
+    job.start(SOFT, cleaned="CANCELLED")
+    job.until((job.folder / "ready").exists)
+    job.process.send_signal(signal.SIGUSR1)
+    assert (job.ended(), job.is_requeued) == (130, False)
+    assert "the job was ended meanwhile" in job.log
+
+
 def test_a_signal_to_the_driver_too_does_not_end_it_at_once(job):
     job.start(["trap 'echo heard >>heard' INT TERM", "touch ready", "sleep 0.3", "sleep 0.3", "exit 130"])
     job.until((job.folder / "ready").exists)
