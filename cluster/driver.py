@@ -55,8 +55,7 @@ def run(
         settle: Called when this driver has the lease, before the study is opened.
         mend: Called with the sweep before its first trial starts; restores what its trials start from.
         stop: Lets others ask for the end.
-        install: Installs the command line's signal handlers again, after Ray has replaced them. None in any other
-            process, such as a notebook.
+        install: Installs the command line's signal handlers again, after Ray has replaced them; None elsewhere.
 
     Raises:
         BadInput: the executor, the resources or the storage are wrong, or the spec has changed.
