@@ -8,8 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cluster.launch import written
 from cluster.launch.profile import KubernetesProfile, Profile, SlurmProfile, seconds
 from cluster.launch.slurm import options
+from cluster.launch.system import SYSTEMS
 from experiments.spec import validation, yaml_document
 from experiments.spec.mapping import Given, Source, literal
 from lstm.records.errors import BadInput, Fault, fault
@@ -63,6 +65,13 @@ def _faults(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[
         yield fault("launch-time-too-short", f"{system}.time", time_s=time_s, warn_s=warn_s or None)
     if isinstance(section, SlurmProfile):
         yield from options.faults(f"{system}.options", section.options)
+    setup = section.setup if isinstance(section, SlurmProfile) else ()
+    given = section.environment if isinstance(section, KubernetesProfile) else {}
+    values = {f"setup.{number}": line for number, line in enumerate(setup)}
+    for name, value in (values | {f"environment.{each}": text for each, text in given.items()}).items():
+        if written.has_password(value):
+            told = {each: each if each == system else None for each in SYSTEMS}
+            yield fault("launch-secret-in-profile", f"{system}.{name}", **told)
 
 
 def _source(system: str, file: str | None) -> Source:

@@ -9,6 +9,21 @@ ENTRIES: dict[str, Entry] = {
         "resources.cpus_per_trial and resources.gpus_per_trial",
         {"cpus": 4, "gpus": 1.0, "there": 8, "gpus_there": 0},
     ),
+    "launch-secret-written": Entry(
+        "holds {password:?a password}{webhook:?the address of a webhook, which is a secret}. It would be in {place}, "
+        "which more people can read",
+        "write ${{NAME}} in its place{quotes:?, in single quotes}, {way}",
+        {
+            **{"password": "password", "webhook": None, "place": "the script of the job", "quotes": "quotes"},
+            "way": "and export NAME where you launch: the job gets that environment",
+        },
+    ),
+    "launch-secret-in-profile": Entry(
+        "holds a password, which would be in what is submitted, and which more people can read",
+        "{slurm:?export the variable where you launch: the job gets that environment; or let the line read a file that "
+        "only you can read}{kubernetes:?keep it in a Secret that `driver_secrets` or `secrets` of the profile names}",
+        {"slurm": "slurm", "kubernetes": None},
+    ),
     "launch-system-unknown": Entry(
         "the sweep was launched on {system}, which this version does not know",
         "use the version that launched it; or ask {system} itself for the job",

@@ -108,3 +108,15 @@ def test_an_option_that_is_not_counted_is_told_with_its_line(write):
 )
 def test_an_option_of_another_system_is_told_with_what_does_it_here(system, name, said):
     assert said in str(refused(system, None, {name: "a"}))
+
+
+def test_a_password_in_a_profile_is_told_with_its_line_and_not_shown(write):
+    text = "slurm:\n  setup:\n    - export A=1\n    - export URL=postgresql://u:TOPSECRET@h/db\n"
+    found = refused("slurm", write(text, "clusters.yaml"), {})
+    assert [(each.code, each.place) for each in found.faults] == [("launch-secret-in-profile", "clusters.yaml:4")]
+    assert "export the variable where you launch" in str(found)
+    text = "kubernetes:\n  environment:\n    URL: postgresql://u:TOPSECRET@h/db\n"
+    found = refused("kubernetes", write(text, "clusters.yaml"), {})
+    assert [(each.path, each.place) for each in found.faults] == [("kubernetes.environment.URL", "clusters.yaml:3")]
+    assert "keep it in a Secret" in str(found)
+    assert "TOPSECRET" not in str(found)

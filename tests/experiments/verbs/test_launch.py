@@ -126,6 +126,31 @@ def test_a_wrong_option_starts_and_writes_nothing(folder, slurm, quick, sweep, w
     assert not (slurm / "calls").exists()
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+def test_a_password_of_an_override_is_in_no_job(folder, slurm, quick, sweep, system, more):
+    words = ("--on", system, "--set", "storage.study=postgresql://u:TOPSECRET@h/db", *more)
+    answer = sweep("launch", "tiny.yaml", *words)
+    assert (answer.code, "--set storage.study=...: holds a password" in answer.err) == (2, True), answer.err
+    assert "TOPSECRET" not in answer.out + answer.err
+    assert not (folder / "runs").exists()
+
+
+def test_a_password_of_the_spec_is_in_no_configmap(folder, slurm, quick, sweep):
+    profile = folder / "profile.yaml"
+    profile.write_text(f"kubernetes: {{image: a, memory: 4G, claims: [{{name: a, path: {folder}}}]}}\n")
+    (folder / "tiny.yaml").write_text(
+        (folder / "tiny.yaml").read_text() + "storage: {study: 'postgresql://u:TOP@h/d'}\n"
+    )
+    here = f"storage.study=sqlite:///{folder}/study.db"
+    answer = sweep("launch", "tiny.yaml", "--on", "kubernetes", "--profile", profile, "--set", here, "--dry-run")
+    line = len((folder / "tiny.yaml").read_text().splitlines())
+    assert (answer.code, f"tiny.yaml:{line}: storage.study: holds a password" in answer.err) == (2, True), answer.err
+    assert "keep it in a Secret that `driver_secrets` of the profile names" in answer.err
+    assert "TOP" not in answer.out + answer.err
+    assert sweep("launch", "tiny.yaml", *ON, "--set", here, "--dry-run").code == 0, "Slurm's job only names the file"
+
+
 def test_variables_of_sbatch_change_no_request_that_was_shown(folder, slurm, quick, sweep, monkeypatch):
     """They would go before what the script says: sbatch(1), INPUT ENVIRONMENT VARIABLES."""
     given = {
