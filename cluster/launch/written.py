@@ -53,7 +53,7 @@ def in_spec(system: str, written: Mapping[str, Any], where: Mapping[str, str]) -
 def _fault(system: str, at: str, what: str, path: str = "", *, is_typed: bool) -> Fault:
     place, way = _WAYS[system]
     hook = what if what == "webhook" else None
-    told = {"password": None if hook else what, "webhook": hook, "place": place, "way": way}
+    told: dict[str, Any] = {"password": None if hook else what, "webhook": hook, "place": place, "way": way}
     return fault("launch-secret-written", path, at=at, quotes="quotes" if is_typed else None, **told)
 
 

@@ -70,7 +70,7 @@ def _faults(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[
     values = {f"setup.{number}": line for number, line in enumerate(setup)}
     for name, value in (values | {f"environment.{each}": text for each, text in given.items()}).items():
         if written.has_password(value):
-            told = {each: each if each == system else None for each in SYSTEMS}
+            told: dict[str, Any] = {each: each if each == system else None for each in SYSTEMS}
             yield fault("launch-secret-in-profile", f"{system}.{name}", **told)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from cluster.launch.profile import SlurmProfile
 from lstm.records.errors import Fault, fault
@@ -72,7 +73,7 @@ def cluster_of(options: Sequence[str], environment: Mapping[str, str]) -> str:
     return (given or [environment.get("SBATCH_CLUSTERS", "")])[-1]
 
 
-def _of_field(name: str) -> dict[str, str | None] | None:
+def _of_field(name: str) -> dict[str, Any] | None:
     """Return what to write in place of an option; sbatch takes the beginning of a name for the whole."""
     if name in (*OURS, *OTHERS):
         return None
@@ -81,7 +82,7 @@ def _of_field(name: str) -> dict[str, str | None] | None:
     return {"instead": field, "rest": None} if field else None
 
 
-def _of_gres(value: str) -> dict[str, str | None] | None:
+def _of_gres(value: str) -> dict[str, Any] | None:
     """Return what to write in place of generic resources among which are GPUs; None where none are."""
     entries = [(each, *_entry(each)) for each in value.split(",")]
     gpus = [(name, kind, count) for _, name, kind, count in entries if name in _GPUS]

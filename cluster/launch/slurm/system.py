@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from cluster.launch import tool
 from cluster.launch.profile import SlurmProfile
@@ -160,7 +161,10 @@ def _not_shared(request: Request, shared: Sequence[str]) -> Iterator[Fault]:
             continue
         if need in ("study", "checkpoints") and Path(path).is_relative_to(request.home):
             continue
-        told = {"file": need if need in ("spec", "data", "code") else None, "home": need if need == "home" else None}
+        told: dict[str, Any] = {
+            "file": need if need in ("spec", "data", "code") else None,
+            "home": need if need == "home" else None,
+        }
         told |= {"field": _FIELDS.get(need), "upload": need if need == "data" else None}
         yield fault("launch-not-shared", need, path=path, shared=list(shared), **told)
 
