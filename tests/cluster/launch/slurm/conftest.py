@@ -80,10 +80,11 @@ class _Job:
         )
         tool(
             "scontrol",
+            f"[ -s {folder}/state ] || echo >>{folder}/asked",
             'case "$1 $2" in',
             '  "show hostnames") printf "n1\\nn2\\n" ;;',
-            f'  "show job") echo "JobId=7 JobState=$(cat {folder}/state) Reason=None" ;;',
-            f'  "requeue 7") echo >>{self.requeued}; kill -TERM $PPID ;;',
+            f'  "show job") [ ! -s {folder}/state ] || echo "JobId=7 JobState=$(cat {folder}/state) Reason=None" ;;',
+            f'  "requeue 7") rm {folder}/refusal 2>/dev/null && exit 1; echo >>{self.requeued}; kill -TERM $PPID ;;',
             "esac",
         )
         (folder / "state").write_text("RUNNING")
@@ -99,10 +100,11 @@ class _Job:
         path.write_text("\n".join(["#!/bin/bash", *lines, ""]))
         path.chmod(0o755)
 
-    def start(self, run, stored="0", restarts=0, cleaned=None):
+    def start(self, run, stored="0", restarts=0, cleaned=None, is_refused=False):
         """Starts the script; `run` has the lines of `sweep run`, `stored` is what `sweep status` says is kept.
 
-        `cleaned` is the job's state once its daemons have ended; None: as before.
+        `cleaned` is the job's state once its daemons have ended; None: as before. `is_refused`: whether Slurm at first
+        does not queue it again.
         """
         self._program(
             self.sweep,
@@ -112,6 +114,8 @@ class _Job:
         )
         if cleaned:
             (self.folder / "cleaned").write_text(cleaned)
+        if is_refused:
+            (self.folder / "refusal").touch()
         self.again(restarts)
 
     def again(self, restarts=0):
@@ -138,6 +142,11 @@ class _Job:
         while not is_so():
             assert time.monotonic() < end, self.log
             time.sleep(0.01)
+
+    def asked(self):
+        """How often Slurm has been asked while it had no answer."""
+        file = self.folder / "asked"
+        return len(file.read_text().splitlines()) if file.exists() else 0
 
     @property
     def is_requeued(self):

@@ -259,6 +259,7 @@ SOFT = ["trap 'exit 130' INT", "touch ready", "sleep 100 & wait"]
     ("number", "state", "again"),
     [
         (signal.SIGUSR1, "RUNNING", True),  # before the time limit
+        (signal.SIGUSR1, "SIGNALING", True),  # a node has not taken Slurm's signal yet
         (signal.SIGTERM, "COMPLETING", False),  # of scancel
         (signal.SIGUSR1, "COMPLETING", False),  # cancelled just then
     ],
@@ -270,6 +271,19 @@ def test_a_signal_ends_the_driver_softly(job, number, state, again):
     job.process.send_signal(number)
     assert (job.ended(), job.is_requeued) == (0 if again else 130, again)
     assert "the sweep stops, and keeps its last epochs" in job.log
+
+
+def test_a_controller_that_is_away_for_a_moment_is_asked_again(job):
+    (job.folder / "state").write_text("")
+    job.start(["exit 1"])
+    job.until(lambda: job.asked() >= 2)
+    (job.folder / "state").write_text("RUNNING")
+    assert (job.ended(), job.is_requeued) == (0, True)
+
+
+def test_a_job_is_queued_again_also_if_that_does_not_go_at_once(job):
+    job.start(["exit 1"], is_refused=True)
+    assert (job.ended(), job.is_requeued) == (0, True)
 
 
 def test_a_job_that_is_cancelled_while_it_leaves_is_not_queued_again(job):
@@ -289,9 +303,11 @@ def test_a_signal_to_the_driver_too_does_not_end_it_at_once(job):
     assert (job.folder / "heard").read_text() == "heard\n"
 
 
-def test_a_preemption_is_told_by_a_step_that_waits(job):
+@pytest.mark.parametrize("state", ["RUNNING", "SIGNALING"])
+def test_a_preemption_is_told_by_a_step_that_waits(job, state):
     job.start(SOFT)
     job.until((job.folder / "ready").exists)
+    (job.folder / "state").write_text(state)
     os.kill(int((job.folder / "watch").read_text()), signal.SIGTERM)
     assert (job.ended(), job.is_requeued) == (0, True)
     assert "the job is preempted" in job.log
