@@ -64,6 +64,8 @@ def _faults(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[
     if section.time and (time_s := seconds(section.time)) <= warn_s:  # Slurm takes 0 for no limit
         yield fault("launch-time-too-short", f"{system}.time", time_s=time_s, warn_s=warn_s or None)
     if isinstance(section, SlurmProfile):
+        if section.gpu_type and not section.gpus:
+            yield fault("gpu-type-without-gpus", f"{system}.gpu_type")
         yield from options.faults(f"{system}.options", section.options)
     setup = section.setup if isinstance(section, SlurmProfile) else ()
     given = section.environment if isinstance(section, KubernetesProfile) else {}
@@ -88,4 +90,6 @@ def _as_typed(each: Fault, typed: Mapping[str, str], system: str) -> Fault:
         [other], name = each.values["sections"], each.values["name"]
         told = {"system": system, "other": other, "instead": _INSTEAD.get((system, name))}
         return fault("launch-option-of-another-system", at=given, **told)
+    if each.code in ("spec-empty", "spec-no-mapping"):
+        return fault("profile-without-section", at=each.place, system=system)
     return replace(each, place=given, path="") if given else each

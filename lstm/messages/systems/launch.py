@@ -24,6 +24,11 @@ ENTRIES: dict[str, Entry] = {
         "only you can read}{kubernetes:?keep it in a Secret that `driver_secrets` or `secrets` of the profile names}",
         {"slurm": "slurm", "kubernetes": None},
     ),
+    "profile-without-section": Entry(
+        "has no section",
+        "write a section for the system and its fields in it, as in {system}: {{nodes: 2}}",
+        {"system": "slurm"},
+    ),
     "launch-system-unknown": Entry(
         "the sweep was launched on {system}, which this version does not know",
         "use the version that launched it; or ask {system} itself for the job",

@@ -8,6 +8,9 @@ ENTRIES: dict[str, Entry] = {
         "leave it out; nodes, cpus, gpus, memory and time are fields of the profile",
         {"option": "--requeue"},
     ),
+    "gpu-type-without-gpus": Entry(
+        "would do nothing: no GPUs are asked for", "give `gpus`, the GPUs of each node, or --gpus; or leave it out"
+    ),
     "slurm-option-of-field": Entry(
         "{option} is for a field of the profile to say: the sweep is planned and shown by its fields",
         "write `{instead}` in its place{rest:?, and keep *}; cpus, gpus and memory are those of each node",

@@ -120,3 +120,17 @@ def test_a_password_in_a_profile_is_told_with_its_line_and_not_shown(write):
     assert [(each.path, each.place) for each in found.faults] == [("kubernetes.environment.URL", "clusters.yaml:3")]
     assert "keep it in a Secret" in str(found)
     assert "TOPSECRET" not in str(found)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "[1, 2]\n", "gpu\n"])
+def test_a_file_without_a_section_is_told_what_a_profile_has(write, text):
+    said = str(refused("slurm", write(text, "clusters.yaml"), {}))
+    assert said.startswith("clusters.yaml:1: has no section; write a section")
+    assert "as in slurm: {nodes: 2}" in said
+
+
+def test_a_type_of_gpus_without_gpus_is_told(write):
+    file = write("slurm:\n  gpu_type: a100\n", "clusters.yaml")
+    told = refused("slurm", file, {}).faults
+    assert [(each.code, each.place) for each in told] == [("gpu-type-without-gpus", "clusters.yaml:2")]
+    assert profiles.read("slurm", file, {"gpus": 2}).gpu_type == "a100"
