@@ -45,10 +45,9 @@ def main(*, home: str, named: str, as_json: bool) -> int:
     while time.monotonic() < end:
         now = lease.driver(found.study_url, found.name)
         if now is None or now.generation != held.generation:
-            is_ended = job is None or following.ends(job, before)
-            more = (
-                "" if is_ended else f", and {job.system} was asked to end its job, which had not ended with the driver"
-            )
+            more = ""
+            if job and not following.ends(job, before):
+                more = f", and {job.system} was asked to end its job, which had not ended with the driver"
             return _say(found.name, f"stopped{more}; {found.command('run')} resumes the sweep", 0, as_json=as_json)
         time.sleep(0.2)
     return _say(found.name, f"{held.owner} was asked to end and has not within {WAIT_S:.0f} s", 1, as_json=as_json)

@@ -198,7 +198,7 @@ def test_a_preempted_sweep_goes_on_by_itself_three_times(sweep: Sweep) -> None:
 
 def test_a_sweep_goes_on_after_its_time_limit(cluster: slurm.Cluster) -> None:
     # Slurm looks for jobs that are near their limit each 30 s: the sweep must take longer.
-    sweep = Sweep(cluster, cluster.folder / "time-limit", epochs=30)
+    sweep = Sweep(cluster, cluster.folder / "time-limit", epochs=20)
     job = sweep.launch("--nodes", "1", "--cpus", "2", "--time", "1:00:00")
     sweep.wait_for_epochs()
     sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2", check=True)  # minutes: it is near
