@@ -83,11 +83,11 @@ class Sweep:
         done = self.cluster.run("sweep", *options, user=self.user, cwd=self.folder, environment=environment)
         return done.returncode, done.stdout
 
-    def launch(self, *words: str, profile: str = "{}") -> str:
+    def launch(self, *words: str, profile: str = "{}", environment: dict[str, str] | None = None) -> str:
         """Launches the sweep; the job's number."""
         (self.folder / "clusters.yaml").write_text(f"slurm: {profile}\n")
         options = ("spec.yaml", "--on", "slurm", "--profile", "clusters.yaml", "--json", *words)
-        code, said = self.sweep("launch", *options)
+        code, said = self.sweep("launch", *options, environment=environment)
         assert code == 0, said
         return str(json.loads(said)["job"])
 
@@ -223,8 +223,10 @@ def test_a_cancelled_sweep_stays_so_and_goes_on_when_it_is_launched_again(sweep:
 
 def test_a_sweep_that_is_stopped_is_not_queued_again(cluster: slurm.Cluster) -> None:
     sweep = Sweep(cluster, cluster.folder / "stopped", epochs=1000)
-    job = sweep.launch("--nodes", "2", "--cpus", "2")
+    within = {"SLURM_JOB_ID": "9999", "SLURM_GPUS_ON_NODE": "4", "SLURM_MEM_PER_CPU": "9", "SLURM_MEM_PER_NODE": "9"}
+    job = sweep.launch("--nodes", "2", "--cpus", "2", environment=within)  # as in an interactive job
     sweep.wait_for_epochs()
+    assert (sweep.folder / f"runs/launched/slurm/{job}.0.ray").read_text().count("--num-cpus=2 --num-gpus=0") == 2
     code, said = sweep.sweep("stop", "launched")
     assert (code, "stopped" in said) == (0, True), said
     found = sweep.end(job, "FAILED")

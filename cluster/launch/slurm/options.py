@@ -39,6 +39,10 @@ _VARIABLES = {
     "memory": ("MEM_PER_NODE", "MEM_PER_CPU", "MEM_PER_GPU"),
 }
 _GRES = "SBATCH_GRES"
+# Of a job in which somebody launches. Slurm sets some of them only where they hold, so the new job would keep the old:
+# with the memory per CPU and per node, no step of it starts.
+_OF_JOB = ("SLURM_", "SLURMD_", "SRUN_", "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES")
+_OF_USER = {"SLURM_CONF", "SLURM_CLUSTERS", "SLURM_HINT", "SLURM_JWT", "SLURM_TIME_FORMAT", "SLURM_UMASK"}
 _GPUS = ("gpu", "mps", "shard")  # generic resources that are GPUs, or shares of them
 
 
@@ -58,11 +62,16 @@ def faults(at: str, options: Sequence[str]) -> Iterator[Fault]:
 
 
 def environment_for(profile: SlurmProfile, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for sbatch without what would change a request after it was planned and shown."""
+    """Return an environment for sbatch without what would change a request after it was planned and shown.
+
+    Within a job, as in an interactive one, that is also what Slurm says of this job, such as how many GPUs it has.
+    """
     fields = [name for field, names in _VARIABLES.items() if getattr(profile, field) for name in names]
     dropped = {f"SBATCH_{name}" for name in (*_ALWAYS, *fields)}
     if _of_gres(environment.get(_GRES, "")):
         dropped.add(_GRES)
+    if "SLURM_JOB_ID" in environment:
+        dropped |= {name for name in environment if name.startswith(_OF_JOB)} - _OF_USER
     return {name: value for name, value in environment.items() if name not in dropped}
 
 

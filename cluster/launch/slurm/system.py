@@ -124,7 +124,7 @@ class Slurm:
         """End a job; see `System`."""
         job = launched.job if launched.job.isdecimal() else f"--name={launched.job}"  # of a launch that was cut off
         told = _tool("scancel", *_on(launched), job)
-        if told.returncode:
+        if told.returncode and self.state(launched).phase != "ended":  # it may have ended just before
             raise refused("launch-not-stopped", at=launched.text, tool="scancel", why=_first(told.stderr))
 
     def logs(self, launched: Launched) -> Iterator[str]:

@@ -54,3 +54,12 @@ def test_a_variable_that_asks_for_gpus_is_not_given_on(value, is_kept):
     given = {"SBATCH_GRES": value, "SBATCH_TRES_PER_TASK": "cpu:4", "SBATCH_CONSTRAINT": "a100", "HOME": "/home/ann"}
     kept = options.environment_for(SlurmProfile(), given)
     assert kept == {"SBATCH_CONSTRAINT": "a100", "HOME": "/home/ann"} | ({"SBATCH_GRES": value} if is_kept else {})
+
+
+def test_what_slurm_says_of_the_job_in_which_somebody_launches_is_not_given_on():
+    """As in an interactive job: srun refuses the memory per CPU of the one beside that per node of the other."""
+    job = {"SLURM_JOB_ID": "7", "SLURM_GPUS_ON_NODE": "4", "SLURM_MEM_PER_CPU": "100", "CUDA_VISIBLE_DEVICES": "0,1"}
+    users = {"SLURM_CONF": "/etc/slurm.conf", "HOME": "/home/ann", "SBATCH_CONSTRAINT": "a100"}
+    assert options.environment_for(SlurmProfile(), job | users) == users
+    outside = {"CUDA_VISIBLE_DEVICES": "0", "SLURM_CLUSTERS": "alpha"}
+    assert options.environment_for(SlurmProfile(), outside) == outside

@@ -165,9 +165,16 @@ def test_what_slurm_refuses_is_told_in_its_words(request_of, tool):
         submit(request_of())
     assert codes(error) == [("launch-refused", "sbatch", "sbatch: error: invalid partition specified: gpus")]
     tool("scancel", "echo 'scancel: error: Access denied' >&2; exit 1")
+    tool("scontrol", "echo 'JobId=12 JobState=RUNNING Reason=None'")
     with pytest.raises(BadInput) as error:
         SYSTEM.stop(JOB)
     assert codes(error) == [("launch-not-stopped", "scancel", "scancel: error: Access denied")]
+
+
+def test_a_job_that_has_just_ended_needs_no_end(tool):
+    tool("scancel", "echo 'scancel: error: Kill job error on job id 12: already completing or completed' >&2; exit 1")
+    tool("scontrol", "echo 'JobId=12 JobState=CANCELLED Reason=None'")
+    SYSTEM.stop(JOB)
 
 
 @pytest.mark.parametrize(
