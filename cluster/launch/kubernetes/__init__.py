@@ -50,7 +50,7 @@ class Kubernetes:
     def find(self, intent: Launched) -> Launched | None:
         """Return the RayJob that was created for an intent; see `System`."""
         uid = _uid(intent)
-        return _made(intent, uid) if uid not in ("", intent.where["before"]) else None
+        return _made(intent, uid) if uid not in ("", intent.where.get("before")) else None
 
     def state(self, launched: Launched) -> State:
         """Return the state of the RayJob; `ended` if it was deleted, `unknown` if the cluster does not answer."""

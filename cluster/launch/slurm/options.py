@@ -64,7 +64,7 @@ def faults(at: str, options: Sequence[str]) -> Iterator[Fault]:
 def environment_for(profile: SlurmProfile, environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment for sbatch without what would change a request after it was planned and shown.
 
-    Within a job, as in an interactive one, that is also what Slurm says of this job, such as how many GPUs it has.
+    Within a job, as in an interactive one, that is also what Slurm says of this job, such as its memory.
     """
     fields = [name for field, names in _VARIABLES.items() if getattr(profile, field) for name in names]
     dropped = {f"SBATCH_{name}" for name in (*_ALWAYS, *fields)}

@@ -75,7 +75,7 @@ class Slurm:
         """Return what finds the job of a launch that was cut off: a name that no other job has. Nothing is asked."""
         name = f"sweep-{re.sub('[^A-Za-z0-9._-]+', '-', request.name)[:_LONGEST]}-{secrets.token_hex(4)}"
         assert isinstance(request.profile, SlurmProfile)
-        where = {"name": name, "folder": str(Path(request.home, request.name, FOLDER))}
+        where = {"folder": str(Path(request.home, request.name, FOLDER))}
         if clusters := cluster_of(request.profile.options, os.environ):
             where["clusters"] = clusters
         return Launched("slurm", name, request.name, where=where)
@@ -84,15 +84,14 @@ class Slurm:
         """Submit the script; see `System`."""
         assert isinstance(request.profile, SlurmProfile)
         environment = environment_for(request.profile, os.environ)
-        name = f"--job-name={intent.where['name']}"
-        told = _tool("sbatch", "--parsable", name, text=text, environment=environment)
+        told = _tool("sbatch", "--parsable", f"--job-name={intent.job}", text=text, environment=environment)
         if told.returncode or not (found := re.match(r"\s*([0-9]+)(?:;(\S+))?", told.stdout)):
             raise refused("launch-refused", at="--on slurm", tool="sbatch", why=_first(told.stderr or told.stdout))
         return _made(intent, found[1], found[2] or "")
 
     def find(self, intent: Launched) -> Launched | None:
         """Return the job of a launch that was cut off; see `System`."""
-        name, clusters = intent.where["name"], intent.where.get("clusters")
+        name, clusters = intent.job, intent.where.get("clusters")
         on = [f"--clusters={clusters}"] if clusters else []
         told = _tool("squeue", *on, "--noheader", "--states=all", f"--name={name}", "--format=%i")
         if told.returncode:
@@ -138,7 +137,10 @@ class Slurm:
 
 def _made(intent: Launched, job: str, cluster: str) -> Launched:
     """Return the job that was submitted for an intent; `cluster` is told where there are several."""
-    where = {"log": str(Path(intent.where["folder"], f"{job}.log")), **({"cluster": cluster} if cluster else {})}
+    where = {
+        "log": str(Path(intent.where.get("folder", ""), f"{job}.log")),
+        **({"cluster": cluster} if cluster else {}),
+    }
     return replace(intent, job=job, where=where)
 
 
