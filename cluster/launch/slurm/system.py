@@ -27,6 +27,10 @@ _LONGEST = 40  # characters of a sweep's name in its job's name
 _CLOCKS_S = 86_400  # by which the clocks of Slurm and of this machine may differ
 FOLDER = "slurm"  # in the sweep's folder: the logs of its jobs, their tokens and tries
 _WAITS = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+_ENDS = {
+    *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE"),
+    *("OUT_OF_MEMORY", "REVOKED"),
+}
 _RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
 _FIELDS = {  # of the spec or the profile, by what is needed
     "study": "storage.study",
@@ -235,7 +239,9 @@ def _code(word: str, told: str) -> int | None:
 
 
 def _phase(word: str) -> Phase:
-    return "waiting" if word in _WAITS else "running" if word in _RUNS else "ended"
+    """Return what a word of Slurm's means; a job in a state that a newer Slurm has may live."""
+    known: dict[Phase, set[str]] = {"waiting": _WAITS, "running": _RUNS, "ended": _ENDS}
+    return next((phase for phase, words in known.items() if word in words), "unknown")
 
 
 SYSTEM = Slurm()

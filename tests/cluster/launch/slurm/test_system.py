@@ -192,6 +192,9 @@ def test_a_job_that_has_just_ended_needs_no_end(tool):
         ("JobState=CANCELLED Reason=None Restarts=0 ExitCode=0:15", ("ended", "CANCELLED", "", None, 0)),
         ("JobState=TIMEOUT Reason=TimeLimit Restarts=0 ExitCode=0:0", ("ended", "TIMEOUT", "TimeLimit", None, 0)),
         ("JobState=FAILED Reason=None Restarts=0 ExitCode=0:9", ("ended", "FAILED", "", None, 0)),
+        ("JobState=SIGNALING Reason=None Restarts=0 ExitCode=0:0", ("running", "SIGNALING", "", None, 0)),
+        ("JobState=OUT_OF_MEMORY Reason=None Restarts=0 ExitCode=0:125", ("ended", "OUT_OF_MEMORY", "", None, 0)),
+        ("JobState=EXPEDITING Reason=None Restarts=1 ExitCode=0:0", ("unknown", "EXPEDITING", "", None, 1)),
         ("JobState=NODE_FAIL Reason=NodeDown Restarts=0 ExitCode=0:1", ("ended", "NODE_FAIL", "NodeDown", None, 0)),
     ],
 )
