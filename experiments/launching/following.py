@@ -81,7 +81,7 @@ def ends(job: Launched, restarts: int) -> bool:
         Whether the job has ended by itself, as far as its system can be asked.
     """
     end = time.monotonic() + ENDS_S
-    while (state := state_of(job)).phase != "unknown" and state.lives:
+    while (state := state_of(job)).lives and (state.word or state.phase != "unknown"):
         if state.phase == "waiting" or state.restarts > restarts or time.monotonic() > end:
             stop(job)
             return False
