@@ -55,12 +55,12 @@ def run(
         settle: Called when this driver has the lease, before the study is opened.
         mend: Called with the sweep before its first trial starts; restores what its trials start from.
         stop: Lets others ask for the end.
-        install: Installs the command line's signal handlers again, after Ray has replaced them. None in any other
-            process, such as a notebook.
+        install: Installs the command line's signal handlers again, after Ray has replaced them; None elsewhere.
 
     Raises:
         BadInput: the executor, the resources or the storage are wrong, or the spec has changed.
         HeldError: another driver has the sweep.
+        StoppedError: the job that drives was ended by `sweep stop` before.
     """
     stop = stop or Stop()
     lost, asked = partial(_lost, stop, record), partial(stop.now, "stopped", 130)
@@ -71,7 +71,7 @@ def run(
     place = executor.ready(order.resources, str(order.storage.checkpoints), lost, packages, waiting)
     with (
         _to_be_left(place) as (workplace, leave),
-        Lease(order.study_url, order.name, lost=lambda why: stop.now(why.text, 1), stop=asked) as lease,
+        Lease(order.study_url, order.name, lost=lambda why: stop.now(why.text, 1), stop=asked, job=order.job) as lease,
     ):
         if install:
             install()

@@ -50,6 +50,11 @@ class Order:
     confirm: Request | None = None  # what is trained again from other seeds when the search has ended; None: nothing
 
     @property
+    def job(self) -> str:
+        """The job that drives it, where no later job has the same id: Slurm's. A RayJob's name is used again."""
+        return f"slurm:{self.launched['job']}" if self.launched.get("system") == "slurm" else ""
+
+    @property
     def is_more(self) -> bool:
         """True if it asks for trials that a complete sweep does not have."""
         return bool(self.retries or self.extensions)

@@ -1,4 +1,8 @@
-"""The record of a launched sweep: its job, kept in the sweep's folder where it was launched, and in its study."""
+"""The record of a launched sweep: its job, kept in the sweep's folder where it was launched, and in its study.
+
+Before a job is submitted, an intent is kept: what finds the job again if this process is killed before it has the
+job's id. The record takes the place of the intent.
+"""
 
 import json
 import os
@@ -13,6 +17,7 @@ from lstm.records.errors import check_form, refused
 from lstm.storage import files
 
 FILE, FORM = "launched.json", 1
+INTENT = "launching.json"  # of the same form
 VARIABLE = "SWEEP_LAUNCHED"  # in the job's environment, for the driver: SYSTEM:JOB
 _LOCK = ".launching"
 _TRIES = 10_000  # each is one that another process has spoilt just then
@@ -23,7 +28,7 @@ class Launched:
     """A job that was submitted for a sweep."""
 
     system: str  # "slurm" or "kubernetes"
-    job: str  # the system's id of it
+    job: str  # the system's id of it; of an intent what the system will find it by
     sweep: str
     host: str = ""  # where it was launched
     user: str = ""  # by whom
@@ -45,7 +50,15 @@ def read(folder: Path) -> Launched | None:
     Raises:
         BadInput: the record is damaged, or a newer version wrote it.
     """
-    path = folder / FILE
+    return _read(folder / FILE)
+
+
+def intended(folder: Path) -> Launched | None:
+    """Return the intent of a launch that is under way or was cut off; None if there is none. Raises as `read`."""
+    return _read(folder / INTENT)
+
+
+def _read(path: Path) -> Launched | None:
     try:
         row: Any = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -72,16 +85,32 @@ def read(folder: Path) -> Launched | None:
 
 
 def write(folder: Path, launched: Launched) -> None:
-    """Write the record, durably and at once, in place of an earlier one."""
+    """Write the record, durably and at once, in place of an earlier one and of the intent."""
+    _write(folder, FILE, launched)
+    forget(folder)
+
+
+def intend(folder: Path, intent: Launched) -> None:
+    """Write what a launch is about to submit, durably and at once."""
+    _write(folder, INTENT, intent)
+
+
+def forget(folder: Path) -> None:
+    """Remove the intent of a launch that has submitted nothing."""
+    (folder / INTENT).unlink(missing_ok=True)
+
+
+def _write(folder: Path, name: str, launched: Launched) -> None:
     text = json.dumps({"form": FORM, **asdict(launched)}, indent=1) + "\n"
-    files.put(str(folder), FILE, text.encode())
+    files.put(str(folder), name, text.encode())
 
 
 @contextmanager
 def launching(folder: Path) -> Iterator[None]:
     """Let one process at a time launch a sweep; others wait.
 
-    The folder is made with those above it. What was made goes again if it stays empty.
+    The tool that submits inherits the lock: if this process is killed, others wait for the tool's end. The folder is
+    made with those above it. What was made goes again if it stays empty.
     """
     import fcntl
 
@@ -99,6 +128,7 @@ def launching(folder: Path) -> Iterator[None]:
         if os.fstat(lock).st_nlink:
             break
         os.close(lock)  # while this process waited, the one before it removed the file
+    os.set_inheritable(lock, True)
     try:
         yield
     finally:

@@ -44,11 +44,26 @@ class System(Protocol):
     def check(self, request: Request, text: str) -> Sequence[Fault]:
         """Return what is wrong with the text, as far as can be told here."""
 
-    def submit(self, request: Request, text: str) -> Launched:
+    def intend(self, request: Request) -> Launched:
+        """Return what `find` needs to know the job that `submit` is about to make. Nothing is submitted.
+
+        Raises:
+            BadInput: the system can't be asked.
+        """
+
+    def submit(self, request: Request, text: str, intent: Launched) -> Launched:
         """Submit the text and return its job.
 
         Raises:
-            BadInput: the tool is missing, or the system has refused the text; nothing was submitted.
+            BadInput: the system has refused the text, or has not answered: then `find` may know a job.
+            Missing: the tool is not on this machine; nothing was submitted.
+        """
+
+    def find(self, intent: Launched) -> Launched | None:
+        """Return the job that was submitted for an intent; None if there is none.
+
+        Raises:
+            BadInput: the system can't be asked.
         """
 
     def state(self, launched: Launched) -> State:

@@ -5,6 +5,7 @@ host's own clock. There a driver watches another machine's claim: a claim that i
 clocks say.
 """
 
+import hashlib
 import json
 import os
 import socket
@@ -21,7 +22,7 @@ import sqlalchemy
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cluster.study.database import CLOCK, LEASES, create, engine, is_missing, readable, unopened
-from lstm.records.errors import Fault, HeldError, fault
+from lstm.records.errors import Fault, HeldError, StoppedError, fault
 from lstm.storage import files
 
 TTL_S = 30.0  # a driver that was cut off for longer may have lost the sweep
@@ -47,9 +48,10 @@ class Owner:
     id: str
 
     @classmethod
-    def myself(cls) -> "Owner":
-        """Return this process as an owner."""
-        return cls(socket.gethostname(), files.machine(), os.getpid(), _born(os.getpid()), uuid.uuid4().hex)
+    def myself(cls, job: str = "") -> "Owner":
+        """Return this process as an owner, in a job."""
+        number = _mark(job) + uuid.uuid4().hex
+        return cls(socket.gethostname(), files.machine(), os.getpid(), _born(os.getpid()), number)
 
     def is_here(self) -> bool:
         """Return whether the process surely ran on this machine. If not, a dead driver's claim must run out first."""
@@ -66,7 +68,9 @@ class Owner:
 class Lease:
     """The right to drive one sweep, as a context manager that renews it in the background."""
 
-    def __init__(self, url: str, sweep: str, *, lost: Callable[[Fault], None], stop: Callable[[], None]) -> None:
+    def __init__(
+        self, url: str, sweep: str, *, lost: Callable[[Fault], None], stop: Callable[[], None], job: str = ""
+    ) -> None:
         """Prepare the lease; nothing is taken until it is entered.
 
         Args:
@@ -75,9 +79,11 @@ class Lease:
             lost: Called once, from a thread, when another driver has taken the sweep or the database stays away; the
                 fault says which.
             stop: Called once, from a thread, when `request_stop` asked this driver to end.
+            job: The job that this driver runs in; "" outside one. A system may start its job again, with another
+                driver. If `request_stop` has asked a driver of the job to end, no other one of it takes the sweep.
         """
         self._engine, self._sweep, self._lost, self._stop = engine(url), sweep, lost, stop
-        self.owner = Owner.myself()
+        self.owner, self._job = Owner.myself(job), job
         self.generation = 0
         self._renewed = -TTL_S  # when the last renewal was sent that the database granted
         self._gone = False
@@ -89,6 +95,7 @@ class Lease:
 
         Raises:
             HeldError: another driver has it; the fault says who and until when.
+            StoppedError: an earlier driver of this job was asked to end.
             BadInput: the database can't be opened.
         """
         try:
@@ -104,6 +111,9 @@ class Lease:
 
     def _take(self) -> int:
         create(self._engine)
+        ended = _stopped(self._job)
+        if self._job and self._is_so(ended):  # at once: a claim of that driver may have to run out first
+            raise self._stopped_before()
         claim = _claim(self._engine, self._sweep)
         dead = claim.owner.id if claim and claim.owner.is_dead() else ""
         over = LEASES.c.expires <= _clock(self._engine)
@@ -125,15 +135,25 @@ class Lease:
         take = new.on_conflict_do_update(
             index_elements=[LEASES.c.sweep],
             set_={**mine, "generation": LEASES.c.generation + 1},
-            where=over | (LEASES.c.owner_id == dead),
+            where=(over | (LEASES.c.owner_id == dead)) & sqlalchemy.not_(ended),
         ).returning(LEASES.c.generation)
         sent = _passed_s()
         with self._engine.begin() as connection:
             taken = connection.execute(take).scalar()
         if taken is None:
+            if self._is_so(ended):  # just now
+                raise self._stopped_before()
             raise held_by(self._sweep, holder(self._engine, self._sweep))
         self._renewed = sent
         return int(taken)
+
+    def _is_so(self, condition: sqlalchemy.ColumnElement[bool]) -> bool:
+        row = sqlalchemy.select(LEASES.c.sweep).where(LEASES.c.sweep == self._sweep, condition)
+        with self._engine.connect() as connection:
+            return connection.execute(row).first() is not None
+
+    def _stopped_before(self) -> StoppedError:
+        return StoppedError(fault("job-stopped", at=self._sweep, job=self._job))
 
     def _outlived(self, claim: "Claim") -> "Claim | None":
         """Return the claim if it is over: by the clock if it is this machine's, else if TTL_S pass without renewal."""
@@ -280,6 +300,18 @@ def request_stop(url: str, sweep: str) -> None:
         raise unopened(error) from None
     finally:
         database.dispose()
+
+
+def _mark(job: str) -> str:
+    """Return what the ids of all drivers of a job begin with."""
+    return f"{hashlib.sha256(job.encode()).hexdigest()[:20]}-" if job else ""
+
+
+def _stopped(job: str) -> sqlalchemy.ColumnElement[bool]:
+    """Return whether a lease's row is of a driver of this job that was asked to end."""
+    if not job:
+        return sqlalchemy.false()
+    return sqlalchemy.and_(LEASES.c.stop == 1, LEASES.c.owner_id.startswith(_mark(job)))
 
 
 def _clock(database: sqlalchemy.Engine) -> sqlalchemy.ColumnElement[float]:

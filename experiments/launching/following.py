@@ -1,6 +1,7 @@
 """Follows a launched sweep from where it was launched: its job's state, its log, its end."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +15,9 @@ from experiments.home import Home
 from lstm.messages.message import Say
 from lstm.records.errors import BadInput, refused
 from lstm.records.sweep import LAUNCHED
+from lstm.storage import files
 
+ENDS_S = 60.0  # for a job to end after its driver
 LOG = "sweep.log"  # in a sweep's folder: what its driver has written
 
 
@@ -24,17 +27,31 @@ def name_of(named: str, home: Home, say: Say) -> str:
     Raises:
         BadInput: there is no such sweep, or the spec is wrong.
     """
-    if "/" not in named and os.path.isfile(home.sweep(named) / record.FILE):  # noqa: PTH113 # a name may be too long
+    kept = (home.sweep(named) / each for each in (record.FILE, record.INTENT))
+    if "/" not in named and any(map(os.path.isfile, kept)):  # Path.is_file raises if a name is too long
         return named
     return lookup.sweep(named, home, say).name
 
 
 def job_of(name: str, home: Home, facts: Mapping[str, Any] | None = None) -> Launched | None:
-    """Return a sweep's last job: as launched from this home, else as its study remembers it; None if there is none."""
-    if found := record.read(home.sweep(name)):
+    """Return a sweep's last job: as launched from this home, else as its study remembers it; None if there is none.
+
+    A launch that was cut off is looked for in its system; if that can't be asked, its intent is returned.
+    """
+    if found := _cut_off(home.sweep(name)) or record.read(home.sweep(name)):
         return found
     known = (facts or {}).get(LAUNCHED)
     return Launched(known["system"], known["job"], name, at=0.0) if known else None
+
+
+def _cut_off(folder: Path) -> Launched | None:
+    intent = record.intended(folder)
+    if intent is None or intent.system not in SYSTEMS:
+        return intent
+    try:
+        return system(intent.system).find(intent)
+    except BadInput:
+        return intent
 
 
 def state_of(job: Launched) -> State:
@@ -53,6 +70,25 @@ def stop(job: Launched) -> None:
     system(job.system).stop(job)
 
 
+def ends(job: Launched, restarts: int) -> bool:
+    """Wait until the job of a driver that was stopped has ended; end one that does not, or that starts again.
+
+    Args:
+        job: The job.
+        restarts: How many times it had been started again before the driver was stopped.
+
+    Returns:
+        Whether the job has ended by itself, as far as its system can be asked.
+    """
+    end = time.monotonic() + ENDS_S
+    while (state := state_of(job)).lives and (state.word or state.phase != "unknown"):
+        if state.phase == "waiting" or state.restarts > restarts or time.monotonic() > end:
+            stop(job)
+            return False
+        time.sleep(0.5)  # a system can only be polled
+    return True
+
+
 def row(job: Launched, state: State) -> dict[str, Any]:
     """Return a job and its state as plain data."""
     told = {name: value for name, value in asdict(state).items() if name != "asked"}
@@ -66,7 +102,7 @@ def lines(name: str, home: Home) -> Iterator[str]:
         BadInput: there is no log.
     """
     own = home.sweep(name) / LOG
-    job = record.read(home.sweep(name))
+    job = _cut_off(home.sweep(name)) or record.read(home.sweep(name))
     if job is not None:
         try:
             yield from system(job.system).logs(job)
@@ -76,10 +112,4 @@ def lines(name: str, home: Home) -> Iterator[str]:
                 raise
     if not own.is_file():
         raise refused("no-log-yet", at=own, job=None)
-    yield from _of_file(own)
-
-
-def _of_file(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for each in file:
-            yield each.rstrip("\n")
+    yield from files.lines(own)

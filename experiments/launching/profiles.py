@@ -1,18 +1,27 @@
 """Reads the profile of a cluster: the file, with the options of the command line before it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from cluster.launch import written
 from cluster.launch.profile import KubernetesProfile, Profile, SlurmProfile, seconds
+from cluster.launch.slurm import options
+from cluster.launch.system import SYSTEMS
 from experiments.spec import validation, yaml_document
 from experiments.spec.mapping import Given, Source, literal
 from lstm.records.errors import BadInput, Fault, fault
 
+# What an option of another system is on a system.
+_INSTEAD = {
+    ("slurm", "image"): "`environment` in the profile that says what the nodes run: a folder with a Python environment",
+    ("slurm", "queue"): "--partition that says on which nodes",
+    ("kubernetes", "partition"): "`node_selector` in the profile that says on which nodes",
+}
 FILE = Path("lstm-sweeps", "clusters.yaml")  # in the folder of the user's settings
 
 
@@ -34,22 +43,37 @@ def read(system: str, file: str | None, fields: Mapping[str, Any]) -> SlurmProfi
     Raises:
         BadInput: the file does not exist, or fields of it or of the command line are wrong; with all faults.
     """
-    options = {f"{system}.{name}={literal(value)}": f"--{name} {value}" for name, value in fields.items()}
+    typed = {f"{system}.{name}={literal(value)}": f"--{name} {value}" for name, value in fields.items()}
     try:
-        document = yaml_document.read(_source(system, file), list(options))
+        document = yaml_document.read(_source(system, file), list(typed))
         try:
             whole = Profile.model_validate(document.filled)
         except ValidationError as error:
             found = error.errors(include_url=False)
             raise document.refuse(validation.tell(found, document, Profile)) from None
         section: SlurmProfile | KubernetesProfile = getattr(whole, system)
-        warn_s = section.warn if isinstance(section, SlurmProfile) else 0
-        if section.time and (time_s := seconds(section.time)) <= warn_s:  # Slurm takes 0 for no limit
-            short = fault("launch-time-too-short", f"{system}.time", time_s=time_s, warn_s=warn_s or None)
-            raise document.refuse([short])
+        if wrong := [*_faults(system, section)]:
+            raise document.refuse(wrong)
     except BadInput as error:
-        raise BadInput(*(_as_typed(each, options) for each in error.faults)) from None
+        raise BadInput(*(_as_typed(each, typed, system) for each in error.faults)) from None
     return section
+
+
+def _faults(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[Fault]:
+    warn_s = section.warn if isinstance(section, SlurmProfile) else 0
+    if section.time and (time_s := seconds(section.time)) <= warn_s:  # Slurm takes 0 for no limit
+        yield fault("launch-time-too-short", f"{system}.time", time_s=time_s, warn_s=warn_s or None)
+    if isinstance(section, SlurmProfile):
+        if section.gpu_type and not section.gpus:
+            yield fault("gpu-type-without-gpus", f"{system}.gpu_type")
+        yield from options.faults(f"{system}.options", section.options)
+    setup = section.setup if isinstance(section, SlurmProfile) else ()
+    given = section.environment if isinstance(section, KubernetesProfile) else {}
+    values = {f"setup.{number}": line for number, line in enumerate(setup)}
+    for name, value in (values | {f"environment.{each}": text for each, text in given.items()}).items():
+        if written.has_password(value):
+            told: dict[str, Any] = {each: each if each == system else None for each in SYSTEMS}
+            yield fault("launch-secret-in-profile", f"{system}.{name}", **told)
 
 
 def _source(system: str, file: str | None) -> Source:
@@ -59,7 +83,13 @@ def _source(system: str, file: str | None) -> Source:
     return str(own) if own and own.exists() else Given.of({system: {"nodes": 1}})
 
 
-def _as_typed(each: Fault, options: Mapping[str, str]) -> Fault:
+def _as_typed(each: Fault, typed: Mapping[str, str], system: str) -> Fault:
     """Return a fault at the option that was typed, instead of the field that the option sets."""
-    given = next((typed for option, typed in options.items() if each.place == f"--set {option}"), None)
+    given = next((said for option, said in typed.items() if each.place == f"--set {option}"), None)
+    if given and each.code == "field-of-another-section":
+        [other], name = each.values["sections"], each.values["name"]
+        told = {"system": system, "other": other, "instead": _INSTEAD.get((system, name))}
+        return fault("launch-option-of-another-system", at=given, **told)
+    if each.code in ("spec-empty", "spec-no-mapping"):
+        return fault("profile-without-section", at=each.place, system=system)
     return replace(each, place=given, path="") if given else each

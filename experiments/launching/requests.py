@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from cluster.launch import bring
+from cluster.launch import bring, written
 from cluster.launch.bring import Upload
 from cluster.launch.profile import KubernetesProfile, SlurmProfile, memory_mb, seconds
 from cluster.launch.request import Need, Request, Shape, Size
@@ -17,9 +17,11 @@ from experiments.home import Home
 from experiments.launching import profiles
 from experiments.operations import running
 from experiments.planning import Plan, describe
+from experiments.spec import yaml_document
+from experiments.spec.yaml_parser import value_at
 from experiments.terminal.formats import duration
 from lstm.messages.message import Note, note
-from lstm.records.errors import refused
+from lstm.records.errors import BadInput, Fault, refused
 from lstm.records.trial import counted
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
@@ -79,7 +81,11 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
         BadInput: `run` would refuse the sweep, the profile or an option is wrong, or no trial fits on a node.
     """
     profile = profiles.read(asked.system, asked.profile, asked.fields)
+    if wrong := [*written.in_overrides(asked.system, overrides)]:
+        raise BadInput(*wrong)
     plan = running.prepare(named, home, None, overrides, code=code).plan
+    if asked.system == "kubernetes" and (wrong := [*_secrets(plan)]):
+        raise BadInput(*wrong)
     shape = shape_of(plan, profile)
     found = describe(plan, shape.at_once)
     low, high = sorted(found["sweep_s"])
@@ -144,6 +150,14 @@ def _unknown(found: Mapping[str, Any], shape: Shape, system: str, *, is_checked:
     if shape.runs and shape.runs[1] > 1:
         low, high = shape.runs
         yield note("launch-of-several-runs" if system == "slurm" else "launch-ends-early", low=low, high=high)
+
+
+def _secrets(plan: Plan) -> Iterator[Fault]:
+    """Yield a fault for each secret in the spec's own text, whatever --set puts in its place: the text is sent."""
+    document = yaml_document.read(plan.spec.document.path, whole=False)
+    found = {".".join(map(str, at)): (document.where(at), value_at(document.written, at)) for at in document.lines}
+    texts = {path: text for path, (_, text) in found.items() if isinstance(text, str)}
+    yield from written.in_spec("kubernetes", texts, {path: found[path][0] for path in texts})
 
 
 def _request(

@@ -3,12 +3,14 @@
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from cluster.launch import bring, record
 from cluster.launch.bring import Upload
 from cluster.launch.record import Launched
 from cluster.launch.request import Request
-from cluster.launch.system import system
+from cluster.launch.system import System, system
+from cluster.launch.tool import Missing
 from experiments.home import Home, user
 from lstm.records.errors import BadInput, refused
 
@@ -37,17 +39,39 @@ def submit(request: Request, home: Home, text: str, study_url: str, uploads: Seq
     with record.launching(folder):
         _refuse_second(request.name, home, study_url)
         bring.send(uploads)
-        launched = found.submit(request, text)
-        launched = replace(launched, host=socket.gethostname(), user=user())
+        intent = replace(found.intend(request), host=socket.gethostname(), user=user())
+        record.intend(folder, intent)
+        launched = _submit(found, request, text, intent, folder)
         record.write(folder, launched)
     return launched
+
+
+def _submit(found: System, request: Request, text: str, intent: Launched, folder: Path) -> Launched:
+    """Submit a text; a system that has refused it, or has not answered, is asked whether there is a job all the same.
+
+    If that can't be known, the intent stays, and the next launch asks again.
+    """
+    try:
+        return found.submit(request, text, intent)
+    except Missing:
+        record.forget(folder)
+        raise
+    except BadInput as error:
+        try:
+            made = found.find(intent)
+        except BadInput:
+            raise error from None
+        if made is None:
+            record.forget(folder)
+            raise
+        return made
 
 
 def _refuse_second(name: str, home: Home, study_url: str) -> None:
     from cluster.study import lease
 
     told = {"sweep": name, "flag": home.flag}
-    if before := record.read(home.sweep(name)):
+    if before := _before(home.sweep(name)):
         state = system(before.system).state(before)
         if state.lives:
             word, reason = state.word or state.phase, state.reason or None
@@ -55,3 +79,13 @@ def _refuse_second(name: str, home: Home, study_url: str) -> None:
             raise refused("launched-already", at=name, **job, **told)
     if held := lease.driver(study_url, name):
         raise refused("driven-already", at=name, owner=str(held.owner), **told)
+
+
+def _before(folder: Path) -> Launched | None:
+    """Return the last job of a sweep, also if its launch was cut off before the job was known."""
+    if intent := record.intended(folder):
+        if found := system(intent.system).find(intent):
+            record.write(folder, found)
+        else:
+            record.forget(folder)
+    return record.read(folder)

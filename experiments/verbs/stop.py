@@ -1,6 +1,7 @@
 """`sweep stop`: ask a sweep's driver to end, on whichever host it runs, and wait until it has ended.
 
-A launched sweep without a driver, one that waits for its nodes, is ended by its system.
+A launched sweep without a driver, one that waits for its nodes, is ended by its system. So is a job that its system
+starts again, as after a preemption at that very moment. The study remembers the stop for the job's next driver.
 """
 
 import time
@@ -37,12 +38,17 @@ def main(*, home: str, named: str, as_json: bool) -> int:
         if job and following.state_of(job).lives:
             return _stop_job(found.name, job, as_json=as_json)
         return _say(found.name, "no driver is running", 0, as_json=as_json)
+    job = following.job_of(found.name, where, swept.facts)
+    before = following.state_of(job).restarts if job else 0
     lease.request_stop(found.study_url, found.name)
     end = time.monotonic() + WAIT_S
     while time.monotonic() < end:
         now = lease.driver(found.study_url, found.name)
         if now is None or now.generation != held.generation:
-            return _say(found.name, f"stopped; {found.command('run')} resumes the sweep", 0, as_json=as_json)
+            more = ""
+            if job and not following.ends(job, before):
+                more = f", and {job.system} was asked to end its job, which had not ended with the driver"
+            return _say(found.name, f"stopped{more}; {found.command('run')} resumes the sweep", 0, as_json=as_json)
         time.sleep(0.2)
     return _say(found.name, f"{held.owner} was asked to end and has not within {WAIT_S:.0f} s", 1, as_json=as_json)
 

@@ -135,6 +135,11 @@ STUDIES: dict[str, Entry] = {
         {"pid": 4711, "host": "node7", "left_s": 28.0, "sweep": "co2"},
     ),
     "sweep-just-taken": Entry("another driver has just taken the sweep", _DRIVEN, {"sweep": "co2"}),
+    "job-stopped": Entry(
+        "`sweep stop` has ended the job that this driver runs in ({job})",
+        "go on with `sweep launch`; this job drives the sweep no more",
+        {"job": "slurm:1234"},
+    ),
     "sweep-taken-over": Entry(
         "another driver has taken the sweep{pid:?: process *}{host:? on *}",
         "leave the sweep to that driver",

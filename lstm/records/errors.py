@@ -82,6 +82,12 @@ class HeldError(Refusal):
     code = 3
 
 
+class StoppedError(Refusal):
+    """Somebody has ended the job that would drive the sweep: exit code 130, nothing written."""
+
+    code = 130
+
+
 def refused(code: str, path: str = "", /, *, at: object = "", **values: Any) -> BadInput:
     """The refusal of an input for one fault."""
     return BadInput(fault(code, path, at=at, **values))

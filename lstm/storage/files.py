@@ -8,6 +8,7 @@ import glob
 import hashlib
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,17 @@ def get(address: str, name: str) -> bytes | None:
         with system.open_input_stream(f"{path}/{name}", compression=None) as stream:
             return bytes(stream.read())
     return None
+
+
+def lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text that may still be written, without their ends; bytes that are no UTF-8 are replaced.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for each in file:
+            yield each.rstrip("\n")
 
 
 def names(address: str) -> list[str]:

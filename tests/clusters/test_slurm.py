@@ -6,6 +6,8 @@ After each event the sweep must be whole: that say the training alone in this pr
 import json
 import os
 import pwd
+import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -18,7 +20,7 @@ import pytest
 import slurm
 import trainings
 
-from cluster.study import stored
+from cluster.study import lease, stored
 from lstm import ownership
 from lstm.config.section import File
 from lstm.records.errors import BadInput
@@ -73,19 +75,19 @@ class Sweep:
         if self.user is not None:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
 
-    def sweep(self, verb: str, *words: str) -> "tuple[int, str]":
+    def sweep(self, verb: str, *words: str, environment: dict[str, str] | None = None) -> "tuple[int, str]":
         """Types a verb on the login node; its exit code and what it said."""
         options = (verb, *words, "--home", "runs")
-        environment = {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder)}
+        environment = {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder), **(environment or {})}
         environment |= {"STUDY_URL": self.address} if self.address else {}
         done = self.cluster.run("sweep", *options, user=self.user, cwd=self.folder, environment=environment)
         return done.returncode, done.stdout
 
-    def launch(self, *words: str, profile: str = "{}") -> str:
+    def launch(self, *words: str, profile: str = "{}", environment: dict[str, str] | None = None) -> str:
         """Launches the sweep; the job's number."""
         (self.folder / "clusters.yaml").write_text(f"slurm: {profile}\n")
         options = ("spec.yaml", "--on", "slurm", "--profile", "clusters.yaml", "--json", *words)
-        code, said = self.sweep("launch", *options)
+        code, said = self.sweep("launch", *options, environment=environment)
         assert code == 0, said
         return str(json.loads(said)["job"])
 
@@ -110,6 +112,22 @@ class Sweep:
         """Waits until so many more epochs are stored."""
         wanted = self.stored() + more
         self.cluster.wait(lambda: self.stored() >= wanted, LEFT_S)
+
+    def preempt(self) -> str:
+        """Submits a job that needs all nodes for a moment and goes before; its number."""
+        blocked = ("--parsable", "--partition=high", "--nodes=3", "--ntasks-per-node=1", "--cpus-per-task=2")
+        told = self.cluster.run("sbatch", *blocked, "--output=/dev/null", "--wrap", "sleep 2")
+        return told.stdout.split()[-1]
+
+    def wait_for_restart(self, job: str, times: int) -> None:
+        """Waits until a job has been queued again so often; it must not end before."""
+
+        def is_so() -> bool:
+            found = self.cluster.job(job)
+            assert found["JobState"] in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING"), self.log(job)
+            return int(found["Restarts"]) == times
+
+        self.cluster.wait(is_so, LEFT_S)
 
     def end(self, job: str, state: str) -> dict[str, str]:
         """Waits until the job has ended so."""
@@ -168,10 +186,8 @@ def test_a_preempted_sweep_goes_on_by_itself_three_times(sweep: Sweep) -> None:
     job = sweep.launch("--nodes", "2", "--cpus", "2")
     for times in range(3):
         sweep.wait_for_epochs()
-        blocked = ("--parsable", "--partition=high", "--nodes=3", "--ntasks-per-node=1", "--cpus-per-task=2")
-        told = sweep.cluster.run("sbatch", *blocked, "--output=/dev/null", "--wrap", "sleep 2")
-        other = told.stdout.split()[-1]
-        sweep.cluster.wait(lambda now=times: int(sweep.cluster.job(job)["Restarts"]) == now + 1, LEFT_S)
+        other = sweep.preempt()
+        sweep.wait_for_restart(job, times + 1)
         sweep.cluster.wait_job(other, "COMPLETED", LEFT_S)
     found = sweep.end(job, "COMPLETED")
     assert found["Restarts"] == "3"
@@ -181,11 +197,12 @@ def test_a_preempted_sweep_goes_on_by_itself_three_times(sweep: Sweep) -> None:
 
 
 def test_a_sweep_goes_on_after_its_time_limit(cluster: slurm.Cluster) -> None:
-    sweep = Sweep(cluster, cluster.folder / "time-limit", epochs=8)
+    # Slurm looks for jobs that are near their limit each 30 s: the sweep must take longer.
+    sweep = Sweep(cluster, cluster.folder / "time-limit", epochs=20)
     job = sweep.launch("--nodes", "1", "--cpus", "2", "--time", "1:00:00")
     sweep.wait_for_epochs()
     sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=2", check=True)  # minutes: it is near
-    sweep.cluster.wait(lambda: sweep.cluster.job(job)["Restarts"] == "1", LEFT_S)
+    sweep.wait_for_restart(job, 1)
     sweep.cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=60", check=True)
     assert sweep.end(job, "COMPLETED")["Restarts"] == "1"
     assert "the time limit is near: the sweep stops" in sweep.log(job)
@@ -206,12 +223,34 @@ def test_a_cancelled_sweep_stays_so_and_goes_on_when_it_is_launched_again(sweep:
 
 def test_a_sweep_that_is_stopped_is_not_queued_again(cluster: slurm.Cluster) -> None:
     sweep = Sweep(cluster, cluster.folder / "stopped", epochs=1000)
-    job = sweep.launch("--nodes", "2", "--cpus", "2")
+    within = {"SLURM_JOB_ID": "9999", "SLURM_GPUS_ON_NODE": "4", "SLURM_MEM_PER_CPU": "9", "SLURM_MEM_PER_NODE": "9"}
+    job = sweep.launch("--nodes", "2", "--cpus", "2", environment=within)  # as in an interactive job
     sweep.wait_for_epochs()
+    assert (sweep.folder / f"runs/launched/slurm/{job}.0.ray").read_text().count("--num-cpus=2 --num-gpus=0") == 2
     code, said = sweep.sweep("stop", "launched")
     assert (code, "stopped" in said) == (0, True), said
     found = sweep.end(job, "FAILED")
     assert (found["Restarts"], found["ExitCode"]) == ("0", "130:0"), "who asks for the end by `stop` means it"
+
+
+def test_a_stop_holds_also_in_a_preemption_and_for_a_job_that_is_queued_again(cluster: slurm.Cluster) -> None:
+    sweep = Sweep(cluster, cluster.folder / "stop-and-preempt", epochs=1000)
+    job = sweep.launch("--nodes", "2", "--cpus", "2")
+    sweep.wait_for_epochs()
+    other = sweep.preempt()
+    code, said = sweep.sweep("stop", "launched")  # before or after the driver has ended
+    assert (code, "stopped" in said or f"asked to end the job {job}" in said) == (0, True), said
+    cluster.wait_job(other, "COMPLETED", LEFT_S)
+    cluster.wait(lambda: cluster.job(job)["JobState"] in ("CANCELLED", "FAILED"), LEFT_S)
+    assert "run 2" not in sweep.log(job)
+
+    job = sweep.launch("--nodes", "1", "--cpus", "2")
+    sweep.wait_for_epochs()
+    lease.request_stop(f"sqlite:///{sweep.folder}/runs/study.db", "launched")  # as a `sweep stop` that is killed then
+    cluster.run("scontrol", "requeue", job, check=True)
+    found = sweep.end(job, "FAILED")
+    assert (found["Restarts"], found["ExitCode"]) == ("1", "130:0"), sweep.log(job)
+    assert "`sweep stop` has ended the job that this driver runs in" in sweep.log(job)
 
 
 def test_nodes_that_differ_give_what_they_have(cluster: slurm.Cluster) -> None:
@@ -229,6 +268,23 @@ def test_nodes_that_differ_give_what_they_have(cluster: slurm.Cluster) -> None:
 def test_a_job_that_waits_is_cancelled_by_stop(sweep: Sweep) -> None:
     job = sweep.launch(profile="{options: [--hold]}")
     code, said = sweep.sweep("stop", "spec.yaml")
+    assert (code, f"asked to end the job {job}" in said) == (0, True), said
+    sweep.end(job, "CANCELLED")
+
+
+def test_a_job_whose_launch_was_killed_is_known_by_its_name(sweep: Sweep) -> None:
+    tools = sweep.folder / "tools"
+    tools.mkdir()
+    (tools / "sbatch").write_text(f'#!/bin/bash\n{shutil.which("sbatch")} "$@" >{tools}/job\nkill -KILL $PPID\n')
+    (tools / "sbatch").chmod(0o755)
+    (sweep.folder / "clusters.yaml").write_text("slurm: {options: [--hold]}\n")
+    words = ("spec.yaml", "--on", "slurm", "--profile", "clusters.yaml")
+    code, said = sweep.sweep("launch", *words, environment={"PATH": f"{tools}:{os.environ['PATH']}"})
+    assert code == -signal.SIGKILL, said
+    job = (tools / "job").read_text().strip()
+    code, said = sweep.sweep("launch", *words)
+    assert (code, f"was launched as slurm job {job}, which is PENDING" in said) == (2, True), said
+    code, said = sweep.sweep("stop", "launched")
     assert (code, f"asked to end the job {job}" in said) == (0, True), said
     sweep.end(job, "CANCELLED")
 
@@ -272,7 +328,7 @@ def test_a_study_in_postgresql_is_named_by_the_environment_alone(cluster: slurm.
         job = sweep.launch("--nodes", "1", "--cpus", "2")
         sweep.wait_for_epochs()
         cluster.run("scontrol", "requeue", job, check=True)  # at once, as a preemption without time to end
-        sweep.cluster.wait(lambda: cluster.job(job)["Restarts"] == "1", LEFT_S)
+        sweep.wait_for_restart(job, 1)
         sweep.end(job, "COMPLETED")
         sweep.check_whole()
         told = [file for file in (sweep.folder / "runs").rglob("*") if file.is_file() and file.suffix != ".pt"]

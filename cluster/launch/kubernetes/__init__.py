@@ -1,6 +1,7 @@
 """Launches a sweep on Kubernetes as a RayJob of KubeRay."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from cluster.launch.kubernetes import manifest, states
 from cluster.launch.kubernetes.checks import check
@@ -27,21 +28,29 @@ class Kubernetes:
         """Return what is wrong with the manifest, or with the request for Kubernetes."""
         return check(request, text)
 
-    def submit(self, request: Request, text: str) -> Launched:
-        """Create the objects of the manifest; a RayJob of this sweep that has ended is replaced.
-
-        Raises:
-            BadInput: kubectl is missing, the cluster has refused, or a RayJob of that name is there.
-        """
+    def intend(self, request: Request) -> Launched:
+        """Return the place of the RayJob, and which one is there now; see `System`."""
         assert isinstance(request.profile, KubernetesProfile)
         kubectl, name = Kubectl(request.profile.context, request.profile.namespace), manifest.job_name(request.name)
         context, namespace = kubectl.current()
-        kubectl = Kubectl(context or None, namespace)
-        _make_room(kubectl, request.name, name)
+        there = Launched(self.name, name, request.name, where={"context": context, "namespace": namespace})
+        return replace(there, where={**there.where, "before": _uid(there)})
+
+    def submit(self, request: Request, text: str, intent: Launched) -> Launched:
+        """Create the objects of the manifest; a RayJob of this sweep that has ended is replaced.
+
+        Raises:
+            BadInput: the cluster has refused, or a RayJob of that name is there.
+        """
+        kubectl = _kubectl(intent)
+        _make_room(kubectl, request.name, intent.job)
         kubectl.create(text)
-        uid = str(kubectl.get(_rayjob(name))["metadata"].get("uid", ""))
-        where = {"context": context, "namespace": namespace, "uid": uid}
-        return Launched(self.name, name, request.name, where=where)
+        return _made(intent, _uid(intent))
+
+    def find(self, intent: Launched) -> Launched | None:
+        """Return the RayJob that was created for an intent; see `System`."""
+        uid = _uid(intent)
+        return _made(intent, uid) if uid not in ("", intent.where.get("before")) else None
 
     def state(self, launched: Launched) -> State:
         """Return the state of the RayJob; `ended` if it was deleted, `unknown` if the cluster does not answer."""
@@ -93,6 +102,19 @@ class Kubernetes:
 
     def _lines(self, launched: Launched) -> list[str]:
         return list(_kubectl(launched).logs(f"job-name={launched.job}", SUBMITTER))
+
+
+def _uid(launched: Launched) -> str:
+    """Return the uid of the RayJob that has a job's name now; "" if there is none."""
+    try:
+        return str(_kubectl(launched).get(_rayjob(launched.job))["metadata"].get("uid", ""))
+    except Absent:
+        return ""
+
+
+def _made(intent: Launched, uid: str) -> Launched:
+    where = {name: value for name, value in intent.where.items() if name != "before"}
+    return replace(intent, where={**where, "uid": uid})
 
 
 def _make_room(kubectl: Kubectl, sweep: str, name: str) -> None:

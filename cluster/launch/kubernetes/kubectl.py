@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lstm.records.errors import BadInput, refused
+from cluster.launch import tool
+from lstm.records.errors import BadInput, fault, refused
 
 TIMEOUT_S = 30
 _KLOG = re.compile(r"[EWI]\d{4} ")  # begins what kubectl's own parts log
@@ -74,14 +75,8 @@ class Kubectl:
         place = [f"--context={self.context}"] if self.context else []
         place += [f"--namespace={self.namespace}"] if self.namespace else []
         command = ["kubectl", *place, f"--request-timeout={TIMEOUT_S}s", *words]
-        try:
-            return subprocess.run(
-                command, input=text, capture_output=True, text=True, timeout=timeout_s + 5, check=False
-            )
-        except FileNotFoundError:
-            raise refused("kubectl-missing") from None
-        except subprocess.TimeoutExpired:
-            raise refused("kubernetes-silent", seconds=timeout_s) from None
+        missing, silent = tool.Missing(fault("kubectl-missing")), refused("kubernetes-silent", seconds=timeout_s)
+        return tool.run(command, seconds=timeout_s + 5, missing=missing, silent=silent, text=text)
 
 
 def _refused(said: str) -> BadInput:

@@ -2,42 +2,40 @@
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from cluster.launch import tool
 from cluster.launch.profile import SlurmProfile
 from cluster.launch.record import Launched
 from cluster.launch.render import render
 from cluster.launch.request import Request
+from cluster.launch.slurm.options import cluster_of, environment_for
 from cluster.launch.system import Phase, State
 from lstm.records.errors import Fault, fault, refused
+from lstm.storage import files
 
 TOOL_S = 60.0  # for an answer of one of Slurm's tools
+_LONGEST = 40  # characters of a sweep's name in its job's name
+_CLOCKS_S = 86_400  # by which the clocks of Slurm and of this machine may differ
 FOLDER = "slurm"  # in the sweep's folder: the logs of its jobs, their tokens and tries
 _WAITS = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+_ENDS = {
+    *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE"),
+    *("OUT_OF_MEMORY", "REVOKED"),
+}
 _RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
-# What the script itself says to sbatch; the names are sbatch's.
-OURS = (
-    *("array", "batch", "chdir", "cpus-per-gpu", "cpus-per-task", "error", "export", "gpus", "gpus-per-node"),
-    *("gpus-per-socket", "gpus-per-task", "input", "job-name", "mem", "mem-per-cpu", "mem-per-gpu"),
-    *("nodes", "no-requeue", "ntasks", "ntasks-per-node", "open-mode", "output", "parsable", "requeue", "signal"),
-    *("test-only", "time", "wait", "wrap"),
-)
-OTHERS = ("gpus",)  # names of sbatch's own that begin one of those
-# Variables that sbatch takes before what a script says. Those of a field count where the profile leaves it out.
-_ALWAYS = (
-    *("ARRAY_INX", "CPUS_PER_GPU", "ERROR", "EXPORT", "GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET", "GPUS_PER_TASK"),
-    *("INPUT", "JOB_NAME", "NO_REQUEUE", "OPEN_MODE", "OUTPUT", "REQUEUE", "SIGNAL", "WAIT"),
-)
-_OF_FIELD = {
-    "partition": ("PARTITION",),
-    "account": ("ACCOUNT",),
-    "qos": ("QOS",),
-    "time": ("TIMELIMIT",),
-    "memory": ("MEM_PER_NODE", "MEM_PER_CPU", "MEM_PER_GPU"),
+_FIELDS = {  # of the spec or the profile, by what is needed
+    "study": "storage.study",
+    "checkpoints": "storage.checkpoints",
+    "environment": "`environment` of the profile",
 }
 
 
@@ -50,7 +48,7 @@ class Slurm:
         """Return the script."""
         profile = request.profile
         assert isinstance(profile, SlurmProfile)
-        python = f"{profile.environment}/bin/python" if profile.environment else request.python
+        python = _python(request)
         return render(
             Path(__file__).parent,
             "sweep.sbatch.j2",
@@ -67,34 +65,53 @@ class Slurm:
         )
 
     def check(self, request: Request, text: str) -> Sequence[Fault]:
-        """Return what is wrong: paths that nodes don't see, options that are the script's own, the shell's syntax."""
+        """Return what is wrong: paths that nodes don't see, the shell's syntax."""
         profile = request.profile
         assert isinstance(profile, SlurmProfile)
-        wrong = [
-            fault("launch-not-shared", kind, path=path, shared=list(profile.shared))
-            for kind, path in request.needs
-            if profile.shared and not any(Path(path).is_relative_to(each) for each in profile.shared)
-        ]
-        names = [option.removeprefix("--").partition("=")[0] for option in profile.options]
-        wrong += [fault("slurm-option-ours", "slurm.options", option=f"--{name}") for name in names if _is_ours(name)]
+        wrong = [*_not_shared(request, profile.shared)] if profile.shared else []
         if bash := shutil.which("bash"):
             read = subprocess.run([bash, "-n"], input=text, capture_output=True, text=True, check=False)
             if read.returncode:
                 wrong.append(fault("launch-script-wrong", "slurm.setup", why=_first(read.stderr)))
         return wrong
 
-    def submit(self, request: Request, text: str) -> Launched:
+    def intend(self, request: Request) -> Launched:
+        """Return what finds the job of a launch that was cut off: a name that no other job has. Nothing is asked."""
+        name = f"sweep-{re.sub('[^A-Za-z0-9._-]+', '-', request.name)[:_LONGEST]}-{secrets.token_hex(4)}"
+        assert isinstance(request.profile, SlurmProfile)
+        where = {"folder": str(Path(request.home, request.name, FOLDER))}
+        if clusters := cluster_of(request.profile.options, os.environ):
+            where["clusters"] = clusters
+        return Launched("slurm", name, request.name, where=where)
+
+    def submit(self, request: Request, text: str, intent: Launched) -> Launched:
         """Submit the script; see `System`."""
         assert isinstance(request.profile, SlurmProfile)
-        told = _tool("sbatch", "--parsable", text=text, environment=_submitting(request.profile, os.environ))
+        environment = environment_for(request.profile, os.environ)
+        told = _tool("sbatch", "--parsable", f"--job-name={intent.job}", text=text, environment=environment)
         if told.returncode or not (found := re.match(r"\s*([0-9]+)(?:;(\S+))?", told.stdout)):
             raise refused("launch-refused", at="--on slurm", tool="sbatch", why=_first(told.stderr or told.stdout))
-        log = Path(request.home, request.name, FOLDER, f"{found[1]}.log")
-        cluster = {"cluster": found[2]} if found[2] else {}  # told where there are several
-        return Launched("slurm", found[1], request.name, where={"log": str(log), **cluster})
+        return _made(intent, found[1], found[2] or "")
+
+    def find(self, intent: Launched) -> Launched | None:
+        """Return the job of a launch that was cut off; see `System`."""
+        name, clusters = intent.job, intent.where.get("clusters")
+        on = [f"--clusters={clusters}"] if clusters else []
+        told = _tool("squeue", *on, "--noheader", "--states=all", f"--name={name}", "--format=%i")
+        if told.returncode:
+            raise refused("launch-cut-off", at=intent.sweep, tool="squeue", why=_first(told.stderr))
+        cluster = ""
+        for line in map(str.strip, told.stdout.splitlines()):
+            if line.startswith("CLUSTER:"):
+                cluster = line.partition(":")[2].strip()
+            elif line.isdecimal():
+                return _made(intent, line, cluster)
+        return _in_accounting(intent, on, name)
 
     def state(self, launched: Launched) -> State:
         """Return what `scontrol`, or else `sacct`, says of a job."""
+        if not launched.job.isdecimal():  # of a launch that was cut off, and whose job could not be asked for
+            return State("unknown", reason="whether Slurm has its job can't be asked here", asked="squeue")
         if shutil.which("scontrol") is None:
             return State("unknown", reason="scontrol is not on this machine", asked="scontrol")
         told = _tool("scontrol", *_on(launched), "show", "job", launched.job, "--oneliner")
@@ -108,24 +125,60 @@ class Slurm:
 
     def stop(self, launched: Launched) -> None:
         """End a job; see `System`."""
-        told = _tool("scancel", *_on(launched), launched.job)
-        if told.returncode:
+        job = launched.job if launched.job.isdecimal() else f"--name={launched.job}"  # of a launch that was cut off
+        told = _tool("scancel", *_on(launched), job)
+        if told.returncode and self.state(launched).phase != "ended":  # it may have ended just before
             raise refused("launch-not-stopped", at=launched.text, tool="scancel", why=_first(told.stderr))
 
     def logs(self, launched: Launched) -> Iterator[str]:
         """Yield the lines of the job's log; see `System`."""
         path = Path(launched.where.get("log", ""))
         try:
-            with path.open(encoding="utf-8", errors="replace") as file:
-                for line in file:
-                    yield line.rstrip("\n")
+            yield from files.lines(path)
         except (FileNotFoundError, IsADirectoryError):  # a folder: the record does not say where the log is
             raise refused("no-log-yet", at=path, job=launched.job) from None
 
 
-def _is_ours(name: str) -> bool:
-    """Return whether an option is the script's own; sbatch takes the beginning of a name for the whole."""
-    return any(each.startswith(name) for each in OURS) and name not in OTHERS
+def _made(intent: Launched, job: str, cluster: str) -> Launched:
+    """Return the job that was submitted for an intent; `cluster` is told where there are several."""
+    where = {
+        "log": str(Path(intent.where.get("folder", ""), f"{job}.log")),
+        **({"cluster": cluster} if cluster else {}),
+    }
+    return replace(intent, job=job, where=where)
+
+
+def _in_accounting(intent: Launched, on: Sequence[str], name: str) -> Launched | None:
+    """Return the job of an intent that Slurm's controller has forgotten; None if the accounting does not know it."""
+    begin = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(intent.at - _CLOCKS_S))
+    asked = ("--allocations", "--noheader", "--parsable2", "--format=JobID,Cluster", f"--name={name}")
+    try:
+        told = _tool("sacct", *on, *asked, f"--starttime={begin}")
+    except tool.Missing:
+        return None
+    job, _, cluster = told.stdout.strip().partition("\n")[0].partition("|")
+    return _made(intent, job, cluster if on else "") if told.returncode == 0 and job.isdecimal() else None
+
+
+def _not_shared(request: Request, shared: Sequence[str]) -> Iterator[Fault]:
+    """Yield a fault for each thing that the nodes don't see. What lies in the home is told by the home alone."""
+    for need, path in (*request.needs, ("environment", _python(request))):
+        if any(Path(path).is_relative_to(each) for each in shared):
+            continue
+        if need in ("study", "checkpoints") and Path(path).is_relative_to(request.home):
+            continue
+        told: dict[str, Any] = {
+            "file": need if need in ("spec", "data", "code") else None,
+            "home": need if need == "home" else None,
+        }
+        told |= {"field": _FIELDS.get(need), "upload": need if need == "data" else None}
+        yield fault("launch-not-shared", need, path=path, shared=list(shared), **told)
+
+
+def _python(request: Request) -> str:
+    """Return the path of Python on the nodes."""
+    assert isinstance(request.profile, SlurmProfile)
+    return f"{request.profile.environment}/bin/python" if request.profile.environment else request.python
 
 
 def _on(launched: Launched) -> list[str]:
@@ -140,13 +193,6 @@ def _run_words(request: Request) -> list[str]:
     return words + (["--code", request.code] if request.code else [])
 
 
-def _submitting(profile: SlurmProfile, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what would change a request after it was planned and shown."""
-    fields = [name for field, names in _OF_FIELD.items() if getattr(profile, field) for name in names]
-    dropped = {f"SBATCH_{name}" for name in (*_ALWAYS, *fields)}
-    return {name: value for name, value in environment.items() if name not in dropped}
-
-
 def _tool(
     name: str, *words: str, text: str | None = None, environment: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
@@ -155,21 +201,9 @@ def _tool(
     Raises:
         BadInput: it is not on this machine, or does not answer.
     """
-    if (program := shutil.which(name)) is None:
-        raise refused("launch-tool-missing", at="--on slurm", tool=name)
-    given = {"input": text} if text is not None else {"stdin": subprocess.DEVNULL}
-    try:
-        return subprocess.run(
-            [program, *words],
-            capture_output=True,
-            text=True,
-            timeout=TOOL_S,
-            check=False,
-            env=environment,
-            **given,
-        )
-    except subprocess.TimeoutExpired:
-        raise refused("launch-tool-silent", at="--on slurm", tool=name, seconds=TOOL_S) from None
+    missing = tool.Missing(fault("launch-tool-missing", at="--on slurm", tool=name))
+    silent = refused("launch-tool-silent", at="--on slurm", tool=name, seconds=TOOL_S)
+    return tool.run([name, *words], seconds=TOOL_S, missing=missing, silent=silent, text=text, environment=environment)
 
 
 def _first(text: str) -> str:
@@ -205,7 +239,9 @@ def _code(word: str, told: str) -> int | None:
 
 
 def _phase(word: str) -> Phase:
-    return "waiting" if word in _WAITS else "running" if word in _RUNS else "ended"
+    """Return what a word of Slurm's means; a job in a state that a newer Slurm has may live."""
+    known: dict[Phase, set[str]] = {"waiting": _WAITS, "running": _RUNS, "ended": _ENDS}
+    return next((phase for phase, words in known.items() if word in words), "unknown")
 
 
 SYSTEM = Slurm()

@@ -9,6 +9,26 @@ ENTRIES: dict[str, Entry] = {
         "resources.cpus_per_trial and resources.gpus_per_trial",
         {"cpus": 4, "gpus": 1.0, "there": 8, "gpus_there": 0},
     ),
+    "launch-secret-written": Entry(
+        "holds {password:?a password}{webhook:?the address of a webhook, which is a secret}. It would be in {place}, "
+        "which more people can read",
+        "write ${{NAME}} in its place{quotes:?, in single quotes}, {way}",
+        {
+            **{"password": "password", "webhook": None, "place": "the script of the job", "quotes": "quotes"},
+            "way": "and export NAME where you launch: the job gets that environment",
+        },
+    ),
+    "launch-secret-in-profile": Entry(
+        "holds a password, which would be in what is submitted, and which more people can read",
+        "{slurm:?export the variable where you launch: the job gets that environment; or let the line read a file that "
+        "only you can read}{kubernetes:?keep it in a Secret that `driver_secrets` or `secrets` of the profile names}",
+        {"slurm": "slurm", "kubernetes": None},
+    ),
+    "profile-without-section": Entry(
+        "has no section",
+        "write a section for the system and its fields in it, as in {system}: {{nodes: 2}}",
+        {"system": "slurm"},
+    ),
     "launch-system-unknown": Entry(
         "the sweep was launched on {system}, which this version does not know",
         "use the version that launched it; or ask {system} itself for the job",
@@ -51,16 +71,30 @@ ENTRIES: dict[str, Entry] = {
         "mend what {tool} says, with the options of `sweep launch` or in the cluster's profile",
         {"tool": "sbatch", "why": "invalid partition specified: gpus"},
     ),
+    "launch-cut-off": Entry(
+        "a launch was cut off, and {tool} can't say whether its job is there: {why}",
+        "launch again once {tool} answers",
+        {"tool": "squeue", "why": "Unable to contact slurm controller"},
+    ),
     "launch-not-stopped": Entry(
         "{tool} has refused: {why}",
         "end the job by {tool} itself",
         {"tool": "scancel", "why": "Access/permission denied"},
     ),
     "launch-not-shared": Entry(
-        "{path} is in no folder that the nodes share (the profile has {shared})",
-        "move it there, or add its folder to `shared` in the cluster's profile if the nodes see it under this path; "
-        "data may also travel by a bucket, with --upload s3://BUCKET/FOLDER",
-        {"path": "/home/ann/sales.csv", "shared": ["/shared"]},
+        "{path} is not below a folder that all nodes see: {shared}",
+        "{file:?move it there}{home:?name a folder there with --home}{field:?name a place there in *}"
+        "{upload:?, or let it travel by a bucket with --upload s3://BUCKET/FOLDER}; if the nodes do see this path, add "
+        "its folder to `shared` in the cluster's profile",
+        {
+            **{"path": "/home/ann/sales.csv", "shared": ["/shared"], "file": "data", "home": None, "field": None},
+            "upload": "data",
+        },
+    ),
+    "launch-option-of-another-system": Entry(
+        "goes with --on {other}, and the sweep goes to {system}",
+        "leave it out{instead:?; its like there is *}",
+        {"system": "slurm", "other": "kubernetes", "instead": "--partition that says on which nodes"},
     ),
     "upload-to-no-bucket": Entry("is no address of a bucket", "write s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
     "file-changed": Entry("has changed while it was uploaded", "run the command again when the file is whole"),

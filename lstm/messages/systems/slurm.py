@@ -8,4 +8,12 @@ ENTRIES: dict[str, Entry] = {
         "leave it out; nodes, cpus, gpus, memory and time are fields of the profile",
         {"option": "--requeue"},
     ),
+    "gpu-type-without-gpus": Entry(
+        "would do nothing: no GPUs are asked for", "give `gpus`, the GPUs of each node, or --gpus; or leave it out"
+    ),
+    "slurm-option-of-field": Entry(
+        "{option} is for a field of the profile to say: the sweep is planned and shown by its fields",
+        "write `{instead}` in its place{rest:?, and keep *}; cpus, gpus and memory are those of each node",
+        {"option": "--gres=gpu:a100:2,disk:9", "instead": "gpus: 2, gpu_type: a100", "rest": "--gres=disk:9"},
+    ),
 }

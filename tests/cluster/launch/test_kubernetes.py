@@ -25,7 +25,7 @@ def cluster(tmp_path, monkeypatch):
 
 def submit(**asked):
     request = launches.request(**asked)
-    return SYSTEM.submit(request, SYSTEM.render(request))
+    return SYSTEM.submit(request, SYSTEM.render(request), SYSTEM.intend(request))
 
 
 def refused(call, *arguments):
@@ -82,7 +82,8 @@ def test_stopping_suspends_a_job_and_deletes_one_in_a_queue_which_kueue_would_st
 
 def test_what_the_cluster_refuses_leaves_nothing_behind(cluster):
     request = launches.request()
-    fault = refused(SYSTEM.submit, request, SYSTEM.render(request).replace("backoffLimit: 10", "backofLimit: 10"))
+    text = SYSTEM.render(request).replace("backoffLimit: 10", "backofLimit: 10")
+    fault = refused(SYSTEM.submit, request, text, SYSTEM.intend(request))
     assert fault.code == "kubernetes-refused"
     assert "backofLimit" in fault.values["why"]
     assert cluster.objects == {}
@@ -108,3 +109,16 @@ def test_a_cluster_that_does_not_answer_as_wished_is_told(cluster, monkeypatch, 
     assert refused(lambda: submit(name="new")).code == "kuberay-missing"
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refused(lambda: submit(name="new")).code == "kubectl-missing"
+
+
+def test_a_launch_that_was_cut_off_is_found_by_its_new_rayjob(cluster):
+    first = submit()
+    cluster.play("co2", jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
+    request = launches.request()
+    intent = SYSTEM.intend(request)
+    assert SYSTEM.find(intent) is None, "the one that is there was there before"
+    made = SYSTEM.submit(request, SYSTEM.render(request), intent)
+    assert SYSTEM.find(intent) == made
+    assert made.where["uid"] not in ("", first.where["uid"])
+    cluster.forbidden = "no"
+    assert refused(SYSTEM.find, intent).code == "kubernetes-refused"

@@ -1,11 +1,13 @@
 import json
+import multiprocessing
+import signal
 import threading
 
 import pytest
 
-from cluster.launch import record
+from cluster.launch import record, tool
 from cluster.launch.record import Launched
-from lstm.records.errors import BadInput, NewerForm
+from lstm.records.errors import BadInput, NewerForm, fault
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
@@ -13,6 +15,15 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     made = Launched("slurm", "1234", "co2", "login", "ann", 1.5, {"log": "/x/1234.log"})
     record.write(tmp_path / "co2", made)
     assert record.read(tmp_path / "co2") == made
+    assert [file.name for file in (tmp_path / "co2").iterdir()] == [record.FILE]
+
+
+def test_a_record_takes_the_place_of_its_intent(tmp_path):
+    intent = Launched("slurm", "sweep-co2-1a2b", "co2", where={"name": "sweep-co2-1a2b"})
+    record.intend(tmp_path / "co2", intent)
+    assert (record.intended(tmp_path / "co2"), record.read(tmp_path / "co2")) == (intent, None)
+    record.write(tmp_path / "co2", Launched("slurm", "1234", "co2"))
+    assert record.intended(tmp_path / "co2") is None
     assert [file.name for file in (tmp_path / "co2").iterdir()] == [record.FILE]
 
 
@@ -59,6 +70,22 @@ def test_one_process_at_a_time_launches_a_sweep(tmp_path):
         each.join()
     assert most == 1
     assert not (tmp_path / "co2").exists(), "a launch that was refused leaves nothing"
+
+
+def test_a_launch_that_was_killed_is_over_when_its_tool_has_ended(tmp_path):
+    absent = tool.Missing(fault("kubectl-missing"))
+
+    def launch():
+        with record.launching(tmp_path / "co2"):
+            words = ["sh", "-c", f"kill -KILL $PPID; sleep 0.5; touch {tmp_path}/submitted"]
+            tool.run(words, seconds=30, missing=absent, silent=absent)
+
+    killed = multiprocessing.get_context("fork").Process(target=launch)
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    with record.launching(tmp_path / "co2"):
+        assert (tmp_path / "submitted").exists()
 
 
 def test_the_job_of_a_driver_is_in_its_environment():

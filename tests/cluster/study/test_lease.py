@@ -16,7 +16,7 @@ import sqlalchemy
 
 from cluster.study import database, lease
 from cluster.study.lease import Lease, Owner
-from lstm.records.errors import BadInput, HeldError, fault
+from lstm.records.errors import BadInput, HeldError, StoppedError, fault
 from lstm.storage import files
 
 
@@ -28,8 +28,8 @@ def nothing(*_):
 def made(url, name):
     """A driver's lease on the sweep."""
 
-    def make(lost=nothing, stop=nothing, sweep=name):
-        return Lease(url, sweep, lost=lost, stop=stop)
+    def make(lost=nothing, stop=nothing, sweep=name, job=""):
+        return Lease(url, sweep, lost=lost, stop=stop, job=job)
 
     return make
 
@@ -318,3 +318,37 @@ def test_postgresql_is_spoken_to_through_one_driver():
     assert database.spelled_out("postgresql://u:p@h/n") == "postgresql+psycopg2://u:p@h/n"
     assert database.spelled_out("postgresql+psycopg://u:p@h/n") == "postgresql+psycopg://u:p@h/n"
     assert database.spelled_out("sqlite:///a.db") == "sqlite:///a.db"
+
+
+def test_a_job_that_was_asked_to_end_drives_no_more(made, url, name):
+    """Slurm may start it again: it was preempted at that very moment, or its driver was killed before it heard."""
+    with made(stop=lambda: None, job="slurm:7"):
+        pass
+    with made(job="slurm:7") as again:  # preempted alone
+        assert again.generation == 2
+    lease.request_stop(url, name)  # just after its driver has ended
+    with pytest.raises(StoppedError) as refused, made(job="slurm:7"):
+        pytest.fail("entered")
+    [wrong] = refused.value.faults
+    assert (wrong.code, wrong.place, wrong.values, refused.value.code) == ("job-stopped", name, {"job": "slurm:7"}, 130)
+    with made(job="slurm:77") as other:
+        assert other.generation == 3
+    with made(job="slurm:7"), made(sweep=f"{name}-other", job="slurm:7"):
+        pass
+    lease.request_stop(url, name)
+    with made() as by_hand:
+        assert by_hand.generation == 5
+
+
+def test_a_stop_that_comes_while_the_next_driver_takes_the_sweep_is_kept(made, url, name, monkeypatch):
+    with made(job="slurm:7"):
+        pass
+    second, claims = made(job="slurm:7"), lease._claim
+
+    def stopped_meanwhile(*arguments):
+        lease.request_stop(url, name)
+        return claims(*arguments)
+
+    monkeypatch.setattr(lease, "_claim", stopped_meanwhile)
+    with pytest.raises(StoppedError), second:
+        pytest.fail("entered")

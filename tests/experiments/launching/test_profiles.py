@@ -54,7 +54,7 @@ def test_a_wrong_option_is_told_as_it_was_typed(write):
     assert [(each.code, each.place, each.path) for each in found.faults] == [
         ("out-of-bounds", "--nodes 0", ""),
         ("wrong-form", "--time 12:00", ""),
-        ("field-of-another-section", "--image a", ""),
+        ("launch-option-of-another-system", "--image a", ""),
     ]
     assert "as in 12:00:00" in str(found.faults[1])
 
@@ -86,3 +86,51 @@ def test_a_wrong_form_is_told_by_the_right_one():
     said = str(refused("slurm", None, {"memory": "64", "partition": "a b"}))
     assert "correct it: a number with M, G or T, as in 64G" in said
     assert "correct it: one word, without spaces" in said
+
+
+def test_an_option_that_is_not_counted_is_told_with_its_line(write):
+    text = "slurm:\n  options:\n    - --constraint=a100\n    - --gres=gpu:2\n    - --requeue\n"
+    found = refused("slurm", write(text, "clusters.yaml"), {})
+    assert [(each.code, each.path, each.place) for each in found.faults] == [
+        ("slurm-option-of-field", "slurm.options.1", "clusters.yaml:4"),
+        ("slurm-option-ours", "slurm.options.2", "clusters.yaml:5"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("system", "name", "said"),
+    [
+        ("slurm", "image", "goes with --on kubernetes, and the sweep goes to slurm; leave it out; its like there is"),
+        ("slurm", "queue", "leave it out; its like there is --partition"),
+        ("slurm", "namespace", "; leave it out"),
+        ("kubernetes", "partition", "goes with --on slurm, and the sweep goes to kubernetes; leave it out; its like"),
+    ],
+)
+def test_an_option_of_another_system_is_told_with_what_does_it_here(system, name, said):
+    assert said in str(refused(system, None, {name: "a"}))
+
+
+def test_a_password_in_a_profile_is_told_with_its_line_and_not_shown(write):
+    text = "slurm:\n  setup:\n    - export A=1\n    - export URL=postgresql://u:TOPSECRET@h/db\n"
+    found = refused("slurm", write(text, "clusters.yaml"), {})
+    assert [(each.code, each.place) for each in found.faults] == [("launch-secret-in-profile", "clusters.yaml:4")]
+    assert "export the variable where you launch" in str(found)
+    text = "kubernetes:\n  environment:\n    URL: postgresql://u:TOPSECRET@h/db\n"
+    found = refused("kubernetes", write(text, "clusters.yaml"), {})
+    assert [(each.path, each.place) for each in found.faults] == [("kubernetes.environment.URL", "clusters.yaml:3")]
+    assert "keep it in a Secret" in str(found)
+    assert "TOPSECRET" not in str(found)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "[1, 2]\n", "gpu\n"])
+def test_a_file_without_a_section_is_told_what_a_profile_has(write, text):
+    said = str(refused("slurm", write(text, "clusters.yaml"), {}))
+    assert said.startswith("clusters.yaml:1: has no section; write a section")
+    assert "as in slurm: {nodes: 2}" in said
+
+
+def test_a_type_of_gpus_without_gpus_is_told(write):
+    file = write("slurm:\n  gpu_type: a100\n", "clusters.yaml")
+    told = refused("slurm", file, {}).faults
+    assert [(each.code, each.place) for each in told] == [("gpu-type-without-gpus", "clusters.yaml:2")]
+    assert profiles.read("slurm", file, {"gpus": 2}).gpu_type == "a100"

@@ -1,5 +1,6 @@
 import json
-import shutil
+import multiprocessing
+import signal
 import subprocess
 
 import pytest
@@ -16,6 +17,7 @@ def slurm(tmp_path_factory, monkeypatch):
     tools = {
         "sbatch": f"env >{folder}/environment; cat >{folder}/submitted; echo x >>{folder}/calls; echo 12",
         "scontrol": f'echo "JobId=12 $(cat {folder}/state) Restarts=0 ExitCode=0:0"',
+        "squeue": f"[ ! -e {folder}/calls ] || echo 12",
         "scancel": f'echo "$1" >{folder}/cancelled; echo "JobState=CANCELLED Reason=None" >{folder}/state',
     }
     for name, line in tools.items():
@@ -124,6 +126,31 @@ def test_a_wrong_option_starts_and_writes_nothing(folder, slurm, quick, sweep, w
     assert not (slurm / "calls").exists()
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+def test_a_password_of_an_override_is_in_no_job(folder, slurm, quick, sweep, system, more):
+    words = ("--on", system, "--set", "storage.study=postgresql://u:TOPSECRET@h/db", *more)
+    answer = sweep("launch", "tiny.yaml", *words)
+    assert (answer.code, "--set storage.study=...: holds a password" in answer.err) == (2, True), answer.err
+    assert "TOPSECRET" not in answer.out + answer.err
+    assert not (folder / "runs").exists()
+
+
+def test_a_password_of_the_spec_is_in_no_configmap(folder, slurm, quick, sweep):
+    profile = folder / "profile.yaml"
+    profile.write_text(f"kubernetes: {{image: a, memory: 4G, claims: [{{name: a, path: {folder}}}]}}\n")
+    (folder / "tiny.yaml").write_text(
+        (folder / "tiny.yaml").read_text() + "storage: {study: 'postgresql://u:TOP@h/d'}\n"
+    )
+    here = f"storage.study=sqlite:///{folder}/study.db"
+    answer = sweep("launch", "tiny.yaml", "--on", "kubernetes", "--profile", profile, "--set", here, "--dry-run")
+    line = len((folder / "tiny.yaml").read_text().splitlines())
+    assert (answer.code, f"tiny.yaml:{line}: storage.study: holds a password" in answer.err) == (2, True), answer.err
+    assert "keep it in a Secret that `driver_secrets` of the profile names" in answer.err
+    assert "TOP" not in answer.out + answer.err
+    assert sweep("launch", "tiny.yaml", *ON, "--set", here, "--dry-run").code == 0, "Slurm's job only names the file"
+
+
 def test_variables_of_sbatch_change_no_request_that_was_shown(folder, slurm, quick, sweep, monkeypatch):
     """They would go before what the script says: sbatch(1), INPUT ENVIRONMENT VARIABLES."""
     given = {
@@ -162,9 +189,50 @@ def test_a_refusal_of_slurm_leaves_nothing(folder, slurm, quick, sweep):
 
 
 def test_a_machine_without_slurm_is_told(folder, quick, sweep, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setenv("PATH", str(folder))
     answer = sweep("launch", "tiny.yaml", *ON)
     assert (answer.code, "sbatch is not on this machine" in answer.err) == (2, True), answer.err
+    assert not (folder / "runs").exists()
+
+
+def test_a_job_of_which_sbatch_did_not_hear_any_more_is_known(folder, slurm, quick, sweep):
+    """Slurm's tools tell of a time-out also where the controller has the job."""
+    text = (slurm / "sbatch").read_text().replace("echo 12", "echo 'sbatch: error: Socket timed out' >&2; exit 1")
+    (slurm / "sbatch").write_text(text)
+    answer = sweep("launch", "tiny.yaml", *ON, "--json")
+    assert (answer.code, json.loads(answer.out)["job"]) == (0, "12"), answer.err
+    assert record.read(folder / "runs/tiny").job == "12"
+
+
+@pytest.fixture
+def cut_off(folder, slurm, quick, sweep):
+    """A launch whose process is killed while sbatch runs; Slurm has the job when sbatch ends, a moment later."""
+    text = (slurm / "sbatch").read_text()
+    (slurm / "sbatch").write_text(text.replace("cat >", "kill -KILL $PPID; sleep 0.5; cat >"))
+    launch = multiprocessing.get_context("fork").Process(target=sweep, args=("launch", "tiny.yaml", *ON))
+    launch.start()
+    launch.join()
+    assert launch.exitcode == -signal.SIGKILL
+    assert [file.name for file in (folder / "runs/tiny").iterdir() if file.suffix] == ["launching.json"]
+    return sweep
+
+
+def test_a_job_whose_launch_was_killed_is_followed_ended_and_not_submitted_again(cut_off, folder, slurm):
+    answer = cut_off("launch", "tiny.yaml", *ON)
+    assert (answer.code, "was launched as slurm job 12, which is PENDING" in answer.err) == (2, True), answer.err
+    assert ((slurm / "calls").read_text(), record.read(folder / "runs/tiny").job) == ("x\n", "12")
+    assert "launched as slurm job 12: PENDING" in cut_off("status", "tiny").out
+    assert cut_off("stop", "tiny").out == "tiny: slurm was asked to end the job 12\n"
+    assert (slurm / "cancelled").read_text() == "12\n"
+
+
+def test_a_job_whose_launch_was_killed_is_ended_by_its_name_where_it_cannot_be_asked_for(cut_off, folder, slurm):
+    (slurm / "squeue").write_text("#!/bin/bash\necho 'Unable to contact slurm controller' >&2; exit 1\n")
+    answer = cut_off("launch", "tiny.yaml", *ON)
+    assert (answer.code, "a launch was cut off, and squeue can't say" in answer.err) == (2, True), answer.err
+    name = record.intended(folder / "runs/tiny").job
+    assert f"asked to end the job {name}" in cut_off("stop", "tiny").out
+    assert (slurm / "cancelled").read_text() == f"--name={name}\n"
 
 
 def test_the_plan_says_what_a_sweep_is_on_a_system(folder, slurm, sweep):

@@ -1,7 +1,24 @@
 import json
 import threading
+from contextlib import contextmanager
 
+import pytest
+
+from cluster.launch import record
+from cluster.launch.record import Launched
+from cluster.launch.system import State
 from cluster.study.lease import Lease
+
+
+@contextmanager
+def driven(url, job=""):
+    """A driver that ends when it is asked to."""
+    asked = threading.Event()
+    with Lease(url, "tiny", lost=print, stop=asked.set, job=job) as lease:
+        ending = threading.Thread(target=lambda: asked.wait(30) and lease.__exit__(None, None, None))
+        ending.start()
+        yield
+        ending.join()
 
 
 def test_nobody_to_stop(copied, sweep):
@@ -10,13 +27,8 @@ def test_nobody_to_stop(copied, sweep):
 
 
 def test_a_driver_that_is_asked_ends(copied, sweep):
-    asked = threading.Event()
-    with Lease(copied.url, "tiny", lost=print, stop=asked.set) as lease:
-        ending = threading.Thread(target=lambda: asked.wait(30) and lease.__exit__(None, None, None))
-        ending.start()
+    with driven(copied.url):
         answer = sweep("stop", "tiny")
-        ending.join()
-    assert asked.is_set()
     assert (answer.code, answer.out) == (0, "tiny: stopped; `sweep run tiny` resumes the sweep\n")
 
 
@@ -26,3 +38,29 @@ def test_a_driver_that_does_not_end_is_told(copied, sweep, monkeypatch):
         answer = sweep("stop", "tiny")
     assert answer.code == 1
     assert "was asked to end and has not within 0 s" in answer.out
+
+
+RUNS, ENDED = State("running", "RUNNING"), State("ended", "FAILED", code=130)
+
+
+@pytest.mark.parametrize(
+    ("states", "said", "is_ended"),
+    [
+        ([RUNS, RUNS, RUNS, ENDED], "stopped; `sweep run tiny`", False),
+        ([RUNS, RUNS, State("waiting", "PENDING")], "stopped, and slurm was asked to end its job, which had not", True),
+        ([RUNS, State("running", "RUNNING", restarts=1)], "stopped, and slurm was asked to end its job", True),
+        ([State("unknown"), State("unknown")], "stopped; `sweep run tiny`", False),
+    ],
+)
+def test_a_job_that_its_system_starts_again_meanwhile_is_ended(copied, sweep, monkeypatch, states, said, is_ended):
+    ended, told = [], iter(states)
+    monkeypatch.setattr("experiments.launching.following.state_of", lambda job: next(told))
+    monkeypatch.setattr("experiments.launching.following.stop", lambda job: ended.append(job.job))
+    monkeypatch.setattr("experiments.launching.following.time.sleep", lambda _: None)
+    monkeypatch.setattr("cluster.study.lease.BEAT_S", 0.02)
+    record.write(copied.home / "tiny", Launched("slurm", "7", "tiny"))
+    with driven(copied.url):
+        answer = sweep("stop", "tiny")
+    assert (answer.code, answer.out.startswith(f"tiny: {said}")) == (0, True), answer.out
+    assert ended == (["7"] if is_ended else [])
+    assert list(told) == []

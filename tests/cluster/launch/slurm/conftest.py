@@ -73,17 +73,18 @@ class _Job:
             "srun",
             'case "$*" in',
             '  *" node head "*) for file; do :; done; echo 127.0.0.1:20000 >"$file"; exec sleep 100 ;;',
-            '  *" node clean"*) exit 0 ;;',
+            f'  *" node clean"*) [ ! -e {folder}/cleaned ] || cp {folder}/cleaned {folder}/state; exit 0 ;;',
             f'  *"sleep infinity"*) echo $$ >{folder}/watch; exec sleep 100 ;;',
             "  *) exec sleep 100 ;;",
             "esac",
         )
         tool(
             "scontrol",
+            f"[ -s {folder}/state ] || echo >>{folder}/asked",
             'case "$1 $2" in',
             '  "show hostnames") printf "n1\\nn2\\n" ;;',
-            f'  "show job") echo "JobId=7 JobState=$(cat {folder}/state) Reason=None" ;;',
-            f'  "requeue 7") echo >>{self.requeued}; kill -TERM $PPID ;;',
+            f'  "show job") [ ! -s {folder}/state ] || echo "JobId=7 JobState=$(cat {folder}/state) Reason=None" ;;',
+            f'  "requeue 7") rm {folder}/refusal 2>/dev/null && exit 1; echo >>{self.requeued}; kill -TERM $PPID ;;',
             "esac",
         )
         (folder / "state").write_text("RUNNING")
@@ -99,14 +100,26 @@ class _Job:
         path.write_text("\n".join(["#!/bin/bash", *lines, ""]))
         path.chmod(0o755)
 
-    def start(self, run, stored="0", restarts=0):
-        """Starts the script; `run` has the lines of `sweep run`, `stored` is what `sweep status` says is kept."""
+    def start(self, run, stored="0", restarts=0, cleaned=None, is_refused=False):
+        """Starts the script; `run` has the lines of `sweep run`, `stored` is what `sweep status` says is kept.
+
+        `cleaned` is the job's state once its daemons have ended; None: as before. `is_refused`: whether Slurm at first
+        does not queue it again.
+        """
         self._program(
             self.sweep,
             f'[ "$1" = status ] && {{ echo \'{{"stored": {stored}}}\'; exit 0; }}',
             f'echo "$*" >>{self.mark}',
             *run,
         )
+        if cleaned:
+            (self.folder / "cleaned").write_text(cleaned)
+        if is_refused:
+            (self.folder / "refusal").touch()
+        self.again(restarts)
+
+    def again(self, restarts=0):
+        """Starts the script as its environment is."""
         environment = {
             "PATH": os.environ["PATH"],
             "SLURM_JOB_ID": "7",
@@ -129,6 +142,11 @@ class _Job:
         while not is_so():
             assert time.monotonic() < end, self.log
             time.sleep(0.01)
+
+    def asked(self):
+        """How often Slurm has been asked while it had no answer."""
+        file = self.folder / "asked"
+        return len(file.read_text().splitlines()) if file.exists() else 0
 
     @property
     def is_requeued(self):

@@ -76,7 +76,6 @@ def test_no_value_is_run_as_shell(request_of, tmp_path):
 def test_what_is_wrong_with_a_request_is_told_at_once(request_of):
     profile = {
         "shared": ["/shared"],
-        "options": ["--requeue", "--constraint=a", "--gpus=9", "--outp=/tmp/a"],
         "setup": ["if true; then"],
     }
     needs = (("spec", "/shared/ann/co2.yaml"), ("data", "/home/ann/co2.csv"), ("home", "/sharedfolder/runs"))
@@ -85,21 +84,60 @@ def test_what_is_wrong_with_a_request_is_told_at_once(request_of):
     assert found == [
         ("launch-not-shared", "data"),
         ("launch-not-shared", "home"),
-        ("slurm-option-ours", "slurm.options"),
-        ("slurm-option-ours", "slurm.options"),
         ("launch-script-wrong", "slurm.setup"),
     ]
 
 
+def submit(request, text=""):
+    return SYSTEM.submit(request, text, SYSTEM.intend(request))
+
+
 def test_a_script_is_submitted_on_sbatchs_input(request_of, tool):
     folder = tool("sbatch", 'cat >"$0.in"', "echo '1234;alpha'")
-    launched = SYSTEM.submit(request_of(), "#!/bin/bash\n")
+    request = request_of()
+    intent = SYSTEM.intend(request)
+    launched = SYSTEM.submit(request, "#!/bin/bash\n", intent)
     assert launched.job == "1234"
     assert launched.where == {"log": "/shared/ann/runs/co2/slurm/1234.log", "cluster": "alpha"}
-    assert ((folder / "sbatch.words").read_text(), (folder / "sbatch.in").read_text()) == (
-        "--parsable\n",
-        "#!/bin/bash\n",
-    )
+    words, told = (folder / "sbatch.words").read_text(), (folder / "sbatch.in").read_text()
+    assert (words, told) == (f"--parsable --job-name={intent.job}\n", "#!/bin/bash\n")
+
+
+def test_a_jobs_name_is_its_own(request_of):
+    names = [SYSTEM.intend(request_of(name="a sweep, é" + "x" * 99)).job for _ in range(2)]
+    assert names[0] != names[1]
+    assert all(name.startswith("sweep-a-sweep-xx") and len(name) < 64 for name in names)
+
+
+def test_a_job_of_a_launch_that_was_cut_off_is_found_by_its_name(request_of, tool):
+    intent = SYSTEM.intend(request_of())
+    folder = tool("squeue", "echo 77")
+    tool("sacct", "echo")
+    found = SYSTEM.find(intent)
+    assert (found.job, found.where) == ("77", {"log": "/shared/ann/runs/co2/slurm/77.log"})
+    words = (folder / "squeue.words").read_text()
+    assert words == f"--noheader --states=all --name={intent.job} --format=%i\n"
+    tool("squeue")
+    assert SYSTEM.find(intent) is None
+    tool("sacct", "echo '78|alpha'")
+    assert SYSTEM.find(intent).where == {"log": "/shared/ann/runs/co2/slurm/78.log"}
+    assert f"--name={intent.job} --starttime=20" in (folder / "sacct.words").read_text()
+    tool("squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(BadInput) as error:
+        SYSTEM.find(intent)
+    assert codes(error) == [("launch-cut-off", "squeue", "slurm_load_jobs error: Unable to contact slurm controller")]
+    assert SYSTEM.state(intent).lives, "it may be there"
+    tool("scancel")
+    SYSTEM.stop(intent)
+    assert (folder / "scancel.words").read_text() == f"--name={intent.job}\n"
+
+
+def test_a_job_that_was_cut_off_is_looked_for_on_its_clusters(request_of, tool, monkeypatch):
+    tool("squeue", "printf 'CLUSTER: alpha\\nCLUSTER: beta\\n78\\n'")
+    intent = SYSTEM.intend(request_of({"options": ["--clusters=alpha,beta"]}))
+    assert SYSTEM.find(intent).where["cluster"] == "beta"
+    monkeypatch.setenv("SBATCH_CLUSTERS", "alpha")
+    assert SYSTEM.intend(request_of()).where["clusters"] == "alpha"
 
 
 def test_a_job_of_another_cluster_is_asked_for_and_ended_there(tool):
@@ -119,17 +157,24 @@ def codes(error):
 
 def test_what_slurm_refuses_is_told_in_its_words(request_of, tool):
     with pytest.raises(BadInput) as error:
-        SYSTEM.submit(request_of(), "")
+        submit(request_of())
     if shutil.which("sbatch") is None:
         assert codes(error) == [("launch-tool-missing", "sbatch", None)]
     tool("sbatch", "echo 'sbatch: error: invalid partition specified: gpus' >&2; exit 1")
     with pytest.raises(BadInput) as error:
-        SYSTEM.submit(request_of(), "")
+        submit(request_of())
     assert codes(error) == [("launch-refused", "sbatch", "sbatch: error: invalid partition specified: gpus")]
     tool("scancel", "echo 'scancel: error: Access denied' >&2; exit 1")
+    tool("scontrol", "echo 'JobId=12 JobState=RUNNING Reason=None'")
     with pytest.raises(BadInput) as error:
         SYSTEM.stop(JOB)
     assert codes(error) == [("launch-not-stopped", "scancel", "scancel: error: Access denied")]
+
+
+def test_a_job_that_has_just_ended_needs_no_end(tool):
+    tool("scancel", "echo 'scancel: error: Kill job error on job id 12: already completing or completed' >&2; exit 1")
+    tool("scontrol", "echo 'JobId=12 JobState=CANCELLED Reason=None'")
+    SYSTEM.stop(JOB)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +192,9 @@ def test_what_slurm_refuses_is_told_in_its_words(request_of, tool):
         ("JobState=CANCELLED Reason=None Restarts=0 ExitCode=0:15", ("ended", "CANCELLED", "", None, 0)),
         ("JobState=TIMEOUT Reason=TimeLimit Restarts=0 ExitCode=0:0", ("ended", "TIMEOUT", "TimeLimit", None, 0)),
         ("JobState=FAILED Reason=None Restarts=0 ExitCode=0:9", ("ended", "FAILED", "", None, 0)),
+        ("JobState=SIGNALING Reason=None Restarts=0 ExitCode=0:0", ("running", "SIGNALING", "", None, 0)),
+        ("JobState=OUT_OF_MEMORY Reason=None Restarts=0 ExitCode=0:125", ("ended", "OUT_OF_MEMORY", "", None, 0)),
+        ("JobState=EXPEDITING Reason=None Restarts=1 ExitCode=0:0", ("unknown", "EXPEDITING", "", None, 1)),
         ("JobState=NODE_FAIL Reason=NodeDown Restarts=0 ExitCode=0:1", ("ended", "NODE_FAIL", "NodeDown", None, 0)),
     ],
 )
@@ -221,6 +269,7 @@ SOFT = ["trap 'exit 130' INT", "touch ready", "sleep 100 & wait"]
     ("number", "state", "again"),
     [
         (signal.SIGUSR1, "RUNNING", True),  # before the time limit
+        (signal.SIGUSR1, "SIGNALING", True),  # a node has not taken Slurm's signal yet
         (signal.SIGTERM, "COMPLETING", False),  # of scancel
         (signal.SIGUSR1, "COMPLETING", False),  # cancelled just then
     ],
@@ -234,6 +283,27 @@ def test_a_signal_ends_the_driver_softly(job, number, state, again):
     assert "the sweep stops, and keeps its last epochs" in job.log
 
 
+def test_a_controller_that_is_away_for_a_moment_is_asked_again(job):
+    (job.folder / "state").write_text("")
+    job.start(["exit 1"])
+    job.until(lambda: job.asked() >= 2)
+    (job.folder / "state").write_text("RUNNING")
+    assert (job.ended(), job.is_requeued) == (0, True)
+
+
+def test_a_job_is_queued_again_also_if_that_does_not_go_at_once(job):
+    job.start(["exit 1"], is_refused=True)
+    assert (job.ended(), job.is_requeued) == (0, True)
+
+
+def test_a_job_that_is_cancelled_while_it_leaves_is_not_queued_again(job):
+    job.start(SOFT, cleaned="CANCELLED")
+    job.until((job.folder / "ready").exists)
+    job.process.send_signal(signal.SIGUSR1)
+    assert (job.ended(), job.is_requeued) == (130, False)
+    assert "the job was ended meanwhile" in job.log
+
+
 def test_a_signal_to_the_driver_too_does_not_end_it_at_once(job):
     job.start(["trap 'echo heard >>heard' INT TERM", "touch ready", "sleep 0.3", "sleep 0.3", "exit 130"])
     job.until((job.folder / "ready").exists)
@@ -243,9 +313,11 @@ def test_a_signal_to_the_driver_too_does_not_end_it_at_once(job):
     assert (job.folder / "heard").read_text() == "heard\n"
 
 
-def test_a_preemption_is_told_by_a_step_that_waits(job):
+@pytest.mark.parametrize("state", ["RUNNING", "SIGNALING"])
+def test_a_preemption_is_told_by_a_step_that_waits(job, state):
     job.start(SOFT)
     job.until((job.folder / "ready").exists)
+    (job.folder / "state").write_text(state)
     os.kill(int((job.folder / "watch").read_text()), signal.SIGTERM)
     assert (job.ended(), job.is_requeued) == (0, True)
     assert "the job is preempted" in job.log
@@ -269,3 +341,34 @@ def test_three_runs_without_an_epoch_are_enough(job):
     assert "no epoch or trial was added in the last three runs (5 are kept)" in job.log
     job.start(["exit 1"], stored="6", restarts=3)
     assert (job.ended(), job.is_requeued) == (0, True), "an epoch more is progress"
+
+
+def test_what_nodes_do_not_see_is_told_once_with_its_own_way(request_of):
+    needs = {
+        "spec": "/home/ann/co2.yaml",
+        "home": "/home/ann/runs",
+        "data": "/home/ann/co2.csv",
+        "study": "/home/ann/runs/study.db",
+        "checkpoints": "/scratch/ann",
+    }
+    shared = {"shared": ["/shared", "/work"]}
+    request = request_of(shared, home=needs["home"], needs=tuple(needs.items()), python="/home/ann/env/bin/python")
+    told = {each.path: str(each) for each in SYSTEM.check(request, "")}
+    assert list(told) == ["spec", "home", "data", "checkpoints", "environment"], "the study lies in the home"
+    assert (
+        "/home/ann/co2.yaml is not below a folder that all nodes see: /shared, /work; move it there; if" in told["spec"]
+    )
+    assert "name a folder there with --home; if" in told["home"]
+    assert "move it there, or let it travel by a bucket with --upload s3://BUCKET/FOLDER; if" in told["data"]
+    assert "name a place there in storage.checkpoints; if" in told["checkpoints"]
+    assert "/home/ann/env/bin/python is not below a folder that all nodes see" in told["environment"]
+    assert "name a place there in `environment` of the profile; if" in told["environment"]
+
+
+def test_a_node_without_the_environment_is_told_and_not_tried_again(job):
+    job.start([])
+    assert job.ended() == 0
+    job.sweep.unlink()
+    job.again()
+    assert (job.ended(), job.is_requeued) == (2, False)
+    assert f"{job.sweep} is not on this node" in job.log
