@@ -218,8 +218,11 @@ def test_a_lost_study_is_restored_with_its_base(request, lost, which):
         (folder / "runs" / name).unlink()
     assert sweep("rebuild", "tiny", "--study").code == 0
     after = rows(sweep)
-    assert {n: (r["value"], r["is_base"]) for n, r in after.items()} == {
-        n: (r["value"], r["is_base"]) for n, r in before.items()
+    # Only Optuna and MLflow knew that a trial was pruned; from its checkpoint it goes on.
+    cut = {n for n, row in before.items() if row["state"] == "PRUNED"} if "mlflow.db" in lost else set()
+    assert {n for n, row in after.items() if row["state"] == "RUNNING"} == cut
+    assert {n: (r["value"], r["is_base"]) for n, r in after.items() if n not in cut} == {
+        n: (r["value"], r["is_base"]) for n, r in before.items() if n not in cut
     }
     assert sweep("run", "tiny.yaml", "--set", "search.n_trials=3").code == 0
     check(sweep, folder)

@@ -53,8 +53,10 @@ def test_more_trials_go_on_and_their_best_are_confirmed_when_they_have_ended(end
     assert stopped.code == 0
     assert studied(folder).confirmation == before
     assert "has not ended" in sweep("confirm", "tiny").err
-    assert sweep("run", "tiny", *wanted, "--set", "search.n_trials=5").code == 0
+    # By its name, a sweep goes on as it was last run: with that limit, too.
+    assert sweep("run", "tiny", *wanted, "--set", "search.stop.max_hours=null").code == 0
     swept = studied(folder)
+    assert swept.completed == 5
     assert swept.best.number in {each.number for each in swept.confirmation.settings}
     assert swept.confirmation.open == 0
     assert audit(folder / "runs", "tiny") == []
