@@ -52,17 +52,17 @@ def check(
     Raises:
         BadInput: a node can't run trials; a fault for each reason.
     """
-    nodes, gpus, slots = _room(ray, resources, growth)
+    nodes, gpus, slots = find_room(ray, resources, growth)
     checked, silent = {str(node.get("NodeID")) for node in nodes}, set[str]()
     if address:
         _check_nodes(ray, nodes, checkpoints, silent if growth else None)
         _check_packages(ray, [node for node in nodes if node.get("NodeID") not in silent], packages)
-        nodes, gpus, slots = _room(ray, resources, growth)  # a host may have been found dead
+        nodes, gpus, slots = find_room(ray, resources, growth)  # a host may have been found dead
     else:
         check_here(checkpoints)
     notes = _check_gpus(ray, nodes, resources, local=not address) if gpus else []
     if notes and notes[-1].code == "no-gpu-usable":
-        nodes, gpus, slots = _room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}), growth)
+        nodes, gpus, slots = find_room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}), growth)
     open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
     return Joined(
         address=address or "local",
@@ -77,7 +77,7 @@ def check(
     )
 
 
-def _room(
+def find_room(
     ray: Any, resources: ResourcesConfig, growth: Growth | None = None
 ) -> tuple[list[dict[str, Any]], float, int]:
     """Return the living nodes, the GPUs for a trial, and how many trials fit at once.
