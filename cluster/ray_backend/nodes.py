@@ -341,13 +341,15 @@ def _trouble(checkpoints: str, name: str) -> str:
     return ""
 
 
-def forget(checkpoints: str, probe: str) -> None:
+def forget(checkpoints: str, probe: str, node: str = "*") -> None:
     """Remove what `look` left in a folder, as far as it is visible from here, and what killed drivers left there.
+
+    With a node, what `look` left there alone: other nodes may be at it.
 
     A file's age is measured against a file that was just written, with the same clock, whichever that is.
     """
     mine: dict[Path, float] = {}
-    for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
+    for left in Path(checkpoints).glob(f"{probe}-{node}") if "://" not in checkpoints else ():
         with suppress(OSError):  # a few bytes may stay; the next driver tries again
             mine[left] = left.stat().st_mtime
             left.unlink()
