@@ -69,7 +69,7 @@ def node_at(at: Address, filled: Any, kind: Kind = None) -> Mapping[str, Any]:
 
 def _of_each_key(node: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the node of a mapping's values, whatever their keys are."""
-    found = node.get("additionalProperties") or next(iter(node.get("patternProperties", {}).values()), {})
+    found: Any = node.get("additionalProperties") or next(iter(node.get("patternProperties", {}).values()), {})
     return found if isinstance(found, dict) else {}
 
 

@@ -38,15 +38,10 @@ class Store:
         self.place = ("--root", str(folder / "root"), "--runroot", str(folder / "run"), "--storage-driver", "vfs")
 
     def call(self, program: str, *words: str) -> str:
-        done = subprocess.run(
-            [program, *self.place, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LEFT_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-5000:]
+        """What a command has written; the tools and the libraries in the image may warn on their second stream."""
+        command = [program, *self.place, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LEFT_S, check=False)
+        assert done.returncode == 0, f"{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
         return done.stdout
 
     def run(self, *words: str) -> str:
