@@ -11,7 +11,7 @@ from experiments.home import kept_in
 from experiments.planning import Plan
 from lstm.messages.message import Say, note
 from lstm.records.confirmation import CONFIRM, JUDGED_ON, RIVAL
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, why_of
 from lstm.records.events import now_ms
 from lstm.records.looks import LOOKS, with_look
 from lstm.records.sweep import BASE, WEIGHED_FROM, Sweep
@@ -71,7 +71,7 @@ def remember(order: "Order", say: Say, **facts: Any) -> bool:
     try:
         stored.remember(order.study_url, order.name, **facts)
     except (BadInput, *stored.AWAY) as error:
-        why = error if isinstance(error, BadInput) else stored.trouble(order.study_url, error)
+        why = why_of(error) if isinstance(error, BadInput) else stored.trouble(order.study_url, error)
         say(note("end-not-remembered", why=str(why)))
         return False
     return True

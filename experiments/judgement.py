@@ -16,7 +16,7 @@ from lstm.messages.message import Message, Say, note
 from lstm.ownership import studies_of
 from lstm.records import looks
 from lstm.records.epoch import Judged
-from lstm.records.errors import BadInput, fault
+from lstm.records.errors import BadInput, fault, why_of
 from lstm.records.events import About
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
@@ -187,7 +187,7 @@ def _read(home: Home, swept: Sweep) -> "tuple[Judgements | None, str]":
     except store.BrokenJudgements as error:
         return None, f"{error}; {again}"
     except (BadInput, OSError) as error:
-        return None, f"without a verdict: {error}"
+        return None, f"without a verdict: {why_of(error)}"
     return (judged, "") if judged and _is_of(judged, swept) else (None, again)
 
 
@@ -288,7 +288,7 @@ def _network(plan: Plan, swept: Sweep, trial: Trial, load: Loader, known: "tuple
     try:
         found = load(trial)
     except BadInput as error:
-        return Entry("", "network", trial=trial.number, why=str(error))
+        return Entry("", "network", trial=trial.number, why=why_of(error))
     if found is None or not (found.state.best_weights or before_test.has_diverged(found)):
         told: dict[Judged, dict[str, float]] = {}
         told |= {"validation": {swept.metric.removeprefix("val/"): trial.value}} if trial.value is not None else {}

@@ -1,33 +1,65 @@
 """What is the same for all sweeps on a cluster: the sections of a profile, and of the options that change it."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from lstm.config.section import Section
 
-Word = Annotated[str, Field(min_length=1, pattern=r"^[^\s\x00-\x1f]+$", description="one word, without spaces")]
-Line = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]+$", description="one line")]
-Option = Annotated[str, Field(pattern=r"^--[a-z][a-z-]*(=[^\n\r\x00]*)?$", description="as in --option=value")]
-Folder = Annotated[str, Field(pattern=r"^/", description="a whole path, from /")]
-Memory = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}[MGT]$", description="a number with M, G or T, as in 64G")]
+
+def _text(pattern: str, form: str, **more: Any) -> Any:
+    """Return the constraint of a text; messages show its form, whatever a field's own description says."""
+    return Field(pattern=pattern, description=form, json_schema_extra={"form": form}, **more)
+
+
+Word = Annotated[str, _text(r"^[^\s\x00-\x1f]+$", "one word, without spaces", min_length=1)]
+Line = Annotated[str, _text(r"^[^\n\r\x00]+$", "one line", min_length=1)]
+Option = Annotated[str, _text(r"^--[a-z][a-z-]*(=[^\n\r\x00]*)?$", "as in --option=value")]
+Folder = Annotated[str, _text(r"^/", "a whole path, from /")]
+Memory = Annotated[str, _text(r"^[1-9][0-9]{0,6}[MGT]$", "a number with M, G or T, as in 64G")]
 Time = Annotated[
     str,
-    Field(
-        pattern=r"^([0-9]{1,3}-)?[0-9]{1,3}:[0-5][0-9]:[0-5][0-9]$",
-        description="HOURS:MINUTES:SECONDS or DAYS-HOURS:MINUTES:SECONDS, as in 12:00:00 or 1-00:00:00",
+    _text(
+        r"^([0-9]{1,3}-)?[0-9]{1,3}:[0-5][0-9]:[0-5][0-9]$",
+        "HOURS:MINUTES:SECONDS or DAYS-HOURS:MINUTES:SECONDS, as in 12:00:00 or 1-00:00:00",
     ),
 ]
-ObjectName = Annotated[
+# Names as Kubernetes' own code has them, and an image's as containers have it. Kubernetes looks at most of them only
+# when it makes a pod, or starts it: the pod would never come.
+_LABEL, _WORD = "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_DOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_HOST = r"[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?(\.[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:]+\]"
+_PART = "[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
+_TAG = "(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(@sha256:[0-9a-f]{64})?"
+_STEP = r"[^/:\x00.][^/:\x00]*|\.[^/:\x00.][^/:\x00]*|\.\.[^/:\x00]+"  # a folder's name, neither . nor ..
+_SMALL = "small letters, digits, - and ., with a letter or a digit at both ends"
+ObjectName = Annotated[str, _text(f"^{_DOMAIN}$", _SMALL, max_length=253)]
+ShortName = Annotated[str, _text(f"^{_DOMAIN}$", f"{_SMALL}, at most 63", max_length=63)]
+Namespace = Annotated[str, _text(f"^{_LABEL}$", "small letters, digits and -, at most 63", max_length=63)]
+Key = Annotated[
     str,
-    Field(
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
-        max_length=63,
-        description="a name as Kubernetes has it: small letters, digits, - and .",
+    _text(
+        f"^({_DOMAIN}/)?{_WORD}$",
+        "letters, digits, -, _ and ., at most 63; before them there may be a domain and /, as in example.com/pool",
+        max_length=317,
     ),
 ]
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="the name of a variable")]
+LabelValue = Annotated[
+    str,
+    _text(f"^({_WORD})?$", "letters, digits, -, _ and ., at most 63, with a letter or a digit at both ends"),
+]
+ResourceName = Annotated[
+    str, _text(f"^{_DOMAIN}/{_WORD}$", "a domain and a name, as in nvidia.com/gpu", max_length=317)
+]
+Image = Annotated[
+    str,
+    _text(f"^(({_HOST})(:[0-9]+)?/)?{_PART}(/{_PART})*{_TAG}$", "as in REGISTRY/NAME:TAG, the name in small letters"),
+]
+MountPath = Annotated[
+    str, _text(f"^(/({_STEP}))+$", "a whole path, as in /shared/runs, without :, .. and a / at its end")
+]
+VariableName = Annotated[str, _text(r"^[A-Za-z_][A-Za-z0-9_]*$", "letters, digits and _, no digit first")]
 _UNITS_MB = {"M": 1, "G": 1024, "T": 1024 * 1024}
 
 
@@ -92,15 +124,15 @@ class Claim(Section):
     """A volume that all pods of a sweep mount."""
 
     name: ObjectName = Field(description="Name of the PersistentVolumeClaim. Its access mode is ReadWriteMany.")
-    path: Folder = Field(description="Where the pods mount the volume.")
+    path: MountPath = Field(description="Where the pods mount the volume.")
 
 
 class Toleration(Section):
     """A taint of nodes that the workers' pods bear."""
 
-    key: Word | None = Field(None, description="The taint's key. Absent: every taint.")
+    key: Key | None = Field(None, description="The taint's key. Absent: every taint.")
     operator: Literal["Exists", "Equal"] = Field("Exists", description="Whether its value counts.")
-    value: Word | None = Field(None, description="The taint's value, with `operator: Equal`.")
+    value: LabelValue | None = Field(None, description="The taint's value, with `operator: Equal`.")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         None, description="The taint's effect. Absent: every effect."
     )
@@ -110,17 +142,17 @@ class KubernetesProfile(SystemProfile):
     """A cluster with Kubernetes and KubeRay."""
 
     context: Line | None = Field(None, description="kubectl's context. Absent: its current one.")
-    namespace: ObjectName | None = Field(None, description="Namespace. Absent: that of kubectl's context.")
-    image: Word | None = Field(None, description="Image with lstm-sweeps, made by the Dockerfile. `launch` needs it.")
+    namespace: Namespace | None = Field(None, description="Namespace. Absent: that of kubectl's context.")
+    image: Image | None = Field(None, description="Image with lstm-sweeps, made by the Dockerfile. `launch` needs it.")
     image_pull_secrets: list[ObjectName] = Field(
         default_factory=list, description="Secrets with which the image is pulled."
     )
-    queue: ObjectName | None = Field(
+    queue: ShortName | None = Field(
         None,
         description="Local queue of Kueue; the workers are `nodes` pods from the first on. Absent: no Kueue, and Ray's "
         "autoscaler starts up to `nodes` workers as trials need them.",
     )
-    priority: ObjectName | None = Field(None, description="Kueue's WorkloadPriorityClass, with `queue`.")
+    priority: ShortName | None = Field(None, description="Kueue's WorkloadPriorityClass, with `queue`.")
     secrets: list[ObjectName] = Field(
         default_factory=list, description="Secrets whose entries all pods of the cluster have as variables."
     )
@@ -133,12 +165,12 @@ class KubernetesProfile(SystemProfile):
     claims: list[Claim] = Field(default_factory=list, description="Volumes that all pods of the cluster mount.")
     head_cpus: int = Field(2, ge=1, le=4096, description="CPUs of the head's pod, where the driver runs and no trial.")
     head_memory: Memory = Field("8G", description="Memory of the head's pod.")
-    gpu_resource: Word = Field("nvidia.com/gpu", description="Kubernetes' name for the GPUs.")
+    gpu_resource: ResourceName = Field("nvidia.com/gpu", description="Kubernetes' name for the GPUs.")
     spot: bool = Field(False, description="The workers may run on Spot nodes of GKE and AKS.")
     tolerations: list[Toleration] = Field(
         default_factory=list, description="More taints of nodes that the workers' pods bear."
     )
-    node_selector: dict[Word, str] = Field(
+    node_selector: dict[Key, LabelValue] = Field(
         default_factory=dict, description="Labels of the nodes on which the workers' pods run."
     )
     retries: int = Field(

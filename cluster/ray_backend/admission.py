@@ -89,10 +89,11 @@ class Admission:
 
     def judge(self, seen: Seen) -> str:
         """Return why trials can't run on a node; "" if they can. What is wrong is told once for each node."""
-        if seen.node in self._fit or seen.node in self.unfit:
+        is_known = seen.node in self._fit or seen.node in self.unfit  # two of its workers may have looked at once
+        faults = [] if is_known else [*self._faults(seen)]
+        forget(self._checkpoints, self._probe, seen.node)
+        if is_known:
             return self.unfit.get(seen.node, "")
-        faults = [*self._faults(seen)]
-        forget(self._checkpoints, self._probe)
         if not faults:
             self._fit[seen.node], self._in_a_row = None, 0
             return ""
@@ -111,7 +112,7 @@ class Admission:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         pinned = NodeAffinitySchedulingStrategy(node, soft=False)
-        ray.remote(num_cpus=0)(forget).options(scheduling_strategy=pinned).remote(self._checkpoints, self._probe)
+        ray.remote(num_cpus=0)(forget).options(scheduling_strategy=pinned).remote(self._checkpoints, self._probe, node)
 
     def _faults(self, seen: Seen) -> list[Fault]:
         found = [*differences(seen.host, seen.versions, seen.trouble, self._checkpoints, f"{self._probe}-{seen.node}")]

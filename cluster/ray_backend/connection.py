@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from cluster.config import ResourcesConfig
 from cluster.ray_backend import head, private_patches, scratch
 from cluster.ray_backend.demand import Waiting, room_awaited
 from cluster.ray_backend.head_watch import FAR, NEAR, Watch, leave
-from cluster.ray_backend.nodes import Joined, check
+from cluster.ray_backend.nodes import Joined, check, find_room
 from cluster.ray_backend.room import growth
 from lstm import device
 from lstm.messages.message import Message
@@ -41,18 +42,22 @@ def join(
     """Connect to the cluster at an address, or start a local Ray that ends with this context.
 
     `head_lost` is called once, from a thread, if the cluster's head is gone: see `Watch`. `meanwhile` is called from a
-    thread while Ray's processes start, which takes seconds. `packages` must be installed on every node. `ours` says
-    that the command line made this process: its streams go to the sweep's log, and it ends if the head is gone.
-    `waiting` lets it wait for a first node where the cluster can grow; without it such a cluster must have room now.
+    thread while Ray's processes start, or a cluster's nodes are checked, which takes seconds; what has no room is
+    refused before. `packages` must be installed on every node. `ours` says that the command line made this process:
+    its streams go to the sweep's log, and it ends if the head is gone. `waiting` lets it wait for a first node where
+    the cluster can grow; without it such a cluster must have room now.
 
     Raises:
         BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
             checkpoints, no node has what a trial needs, or Ray is already in use in this process.
     """
-    with reached(address, head_lost, meanwhile, ours=ours) as (ray, said):
+    with reached(address, head_lost, (lambda: None) if address else meanwhile, ours=ours) as (ray, said):
         grows = growth(ray) if address else None
         with room_awaited(ray, resources, grows, waiting, address) if grows and waiting else nullcontext():
-            joined = check(ray, address, resources, checkpoints, packages, grows)
+            if address:
+                find_room(ray, resources, grows)
+            with _aside(meanwhile) if address else nullcontext():
+                joined = check(ray, address, resources, checkpoints, packages, grows)
         yield replace(joined, warnings=(*joined.warnings, said)) if said else joined
 
 
@@ -73,28 +78,55 @@ def reached(
     if address:
         check_address(address)
     private_patches.set_environment(local=not address)
+    asked = _asked(address) if address else lambda: 0.0
     import ray
 
     if ray.is_initialized():
         raise refused("ray-in-use")
-    left_s = head.ask(address) if address else 0.0
     place, said = (None, None) if address else scratch.for_ray()
     speaking = nullcontext() if ours else private_patches.through_logging()
     with speaking, scratch.folder() as own, nullcontext() if address else scratch.token(own):
-        aside = threading.Thread(target=meanwhile, name="meanwhile", daemon=True)
-        aside.start()
-        try:
-            with _limit(left_s) if address else private_patches.sooner():
-                _init(ray, address, _stage(own / "rooms"), place, ours=ours)
-        except (Exception, Late) as error:  # Ray raises bare `Exception`s, too
-            if not isinstance(error, Late):  # after `Late` this would wait, too
-                ray.shutdown()
-            raise BadInput(_unjoined(address, error)) from None
-        finally:
-            aside.join()  # the process must not end in the middle of its import
+        rooms = _stage(own / "rooms")
+        left_s = asked()
+        with _aside(meanwhile):
+            try:
+                with _limit(left_s) if address else private_patches.sooner():
+                    _init(ray, address, rooms, place, ours=ours)
+            except (Exception, Late) as error:  # Ray raises bare `Exception`s, too
+                if not isinstance(error, Late):  # after `Late` this would wait, too
+                    ray.shutdown()
+                raise BadInput(_unjoined(address, error)) from None
         with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
             yield ray, said
+
+
+def _asked(address: str) -> Callable[[], float]:
+    """Ask the head from a thread, which takes as long as `import ray`; return a function that returns what `ask` does.
+
+    The function raises BadInput as `ask` does.
+    """
+    answer = Future[float]()
+
+    def act() -> None:
+        try:
+            answer.set_result(head.ask(address))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=act, name="head", daemon=True).start()
+    return answer.result
+
+
+@contextmanager
+def _aside(act: Callable[[], object]) -> Iterator[None]:
+    """Call a function from a thread; wait for its end: a process must not end in the middle of an import."""
+    thread = threading.Thread(target=act, name="meanwhile", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _unjoined(address: str | None, error: BaseException) -> Fault:

@@ -18,6 +18,7 @@ from lstm import device
 from lstm.messages.message import Message, Note, note
 from lstm.records.errors import BadInput, Fault, NoWorker, fault, refused
 
+LATE = ("node-silent", "no-worker-in-time")  # faults of nodes that may be right, and are only slow
 ANSWER_S = 90.0  # for a node's check: longer than the 65 s that Ray takes to find a host dead
 
 
@@ -52,17 +53,17 @@ def check(
     Raises:
         BadInput: a node can't run trials; a fault for each reason.
     """
-    nodes, gpus, slots = _room(ray, resources, growth)
+    nodes, gpus, slots = find_room(ray, resources, growth)
     checked, silent = {str(node.get("NodeID")) for node in nodes}, set[str]()
     if address:
         _check_nodes(ray, nodes, checkpoints, silent if growth else None)
         _check_packages(ray, [node for node in nodes if node.get("NodeID") not in silent], packages)
-        nodes, gpus, slots = _room(ray, resources, growth)  # a host may have been found dead
+        nodes, gpus, slots = find_room(ray, resources, growth)  # a host may have been found dead
     else:
         check_here(checkpoints)
     notes = _check_gpus(ray, nodes, resources, local=not address) if gpus else []
     if notes and notes[-1].code == "no-gpu-usable":
-        nodes, gpus, slots = _room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}), growth)
+        nodes, gpus, slots = find_room(ray, resources.model_copy(update={"gpus_per_trial": 0.0}), growth)
     open_door = address is not None and os.environ.get("RAY_AUTH_MODE", "") != "token"
     return Joined(
         address=address or "local",
@@ -77,7 +78,7 @@ def check(
     )
 
 
-def _room(
+def find_room(
     ray: Any, resources: ResourcesConfig, growth: Growth | None = None
 ) -> tuple[list[dict[str, Any]], float, int]:
     """Return the living nodes, the GPUs for a trial, and how many trials fit at once.
@@ -210,17 +211,22 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str, silent
     if faults := _told(found, silent, len(nodes)):
         answers = ask(forget)  # what a node wrote to its own disk
         ray.wait(answers, num_returns=len(answers), timeout=10)
-        raise BadInput(*faults)
+        raise (NoWorker if _are_late(faults) else BadInput)(*faults)
     _check_actors(ray, time.monotonic() + ANSWER_S if silent else end, silent)  # the silent ones have taken all of it
 
 
 def _told(found: list[tuple[str, Fault]], silent: set[str] | None, count: int) -> list[Fault]:
     """Return the faults of nodes; where `silent` may take those that did not answer in time, it does so."""
-    late = {node for node, each in found if each.code in ("node-silent", "no-worker-in-time")}
+    late = {node for node, each in found if each.code in LATE}
     if silent is None or len(late) == count:
         return [each for _, each in found]
     silent |= late
     return [each for node, each in found if node not in late]
+
+
+def _are_late(faults: Sequence[Fault]) -> bool:
+    """Return whether time alone was lacking. A launched job is then tried again: a node may have just started."""
+    return all(each.code in LATE for each in faults)
 
 
 def _check_packages(ray: Any, nodes: list[dict[str, Any]], packages: Sequence[str]) -> None:
@@ -263,7 +269,7 @@ def _check_actors(ray: Any, end: float, silent: set[str] | None = None) -> None:
     """Check that a worker starts on each node that has room for trials; `silent` as in `_check_nodes`.
 
     Raises:
-        NoWorker: it starts on no node.
+        NoWorker: it starts on no node, or does not in time.
         BadInput: it does not start on some nodes; the faults say what Ray says about each.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -278,7 +284,7 @@ def _check_actors(ray: Any, end: float, silent: set[str] | None = None) -> None:
     found = [(node["NodeID"], f) for node, answer in pairs for f in _lifeless(ray, node, answer, end)]
     if not (faults := _told(found, silent, len(nodes))):
         return
-    refusal = NoWorker if len(faults) == len(nodes) else BadInput
+    refusal = NoWorker if len(faults) == len(nodes) or _are_late(faults) else BadInput
     if os.environ.get("RAY_AUTH_MODE") == "token":
         faults.append(fault("token-for-cluster-without", at="RAY_AUTH_MODE"))
     raise refusal(*faults)
@@ -341,13 +347,15 @@ def _trouble(checkpoints: str, name: str) -> str:
     return ""
 
 
-def forget(checkpoints: str, probe: str) -> None:
+def forget(checkpoints: str, probe: str, node: str = "*") -> None:
     """Remove what `look` left in a folder, as far as it is visible from here, and what killed drivers left there.
+
+    With a node, what `look` left there alone: other nodes may be at it.
 
     A file's age is measured against a file that was just written, with the same clock, whichever that is.
     """
     mine: dict[Path, float] = {}
-    for left in Path(checkpoints).glob(f"{probe}-*") if "://" not in checkpoints else ():
+    for left in Path(checkpoints).glob(f"{probe}-{node}") if "://" not in checkpoints else ():
         with suppress(OSError):  # a few bytes may stay; the next driver tries again
             mine[left] = left.stat().st_mtime
             left.unlink()

@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -69,6 +70,8 @@ LOCAL = {
     "raylet_client_connect_timeout_milliseconds": 20,
     "raylet_client_num_connect_attempts": 500,
 }
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # of a pod, if it may ask Kubernetes
+LOOKED_AT = re.compile("node_[0-9a-f]{56}")  # a node as its own type; a user may call a type node_small
 LOOK_S = 0.02  # between two looks for a local Ray's node
 
 # A program for a process that can be ended: Ray's client can't be told to give up.
@@ -256,7 +259,7 @@ def node_types(ray: Any, on_head: Callable[[Callable[..., Any], str], Any]) -> d
         return {"types": {name: row for name, row in groups.items() if row[1]}, "most": None}
     said = global_worker.gcs_client.internal_kv_get(b"__autoscaling_status", None, timeout=10)
     report = (json.loads(said).get("autoscaler_report") or {}) if said else {}
-    if (kinds := report.get("active_nodes")) and all(kind.startswith("node_") for kind in kinds):
+    if (kinds := report.get("active_nodes")) and all(LOOKED_AT.fullmatch(kind) for kind in kinds):
         return None  # Ray's monitor, which only looks: each node is a type of its own
     found: dict[str, Any] | None = on_head(declared_here, ray.get_runtime_context().gcs_address)
     return found
@@ -304,8 +307,9 @@ def _kuberay(name: str) -> dict[str, Any] | None:
     """Return the autoscaler's configuration as it makes it of a RayCluster; None if that has no autoscaler."""
     from ray.autoscaler._private.kuberay import autoscaling_config, node_provider
 
-    folder = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-    space = os.environ.get("RAY_CLUSTER_NAMESPACE") or (folder / "namespace").read_text().strip()
+    if not (ACCOUNT / "token").exists():  # as in a queue of Kueue: KubeRay replaces a lost node there, too
+        raise PermissionError("the pod has no token of Kubernetes, which knows them")
+    space = os.environ.get("RAY_CLUSTER_NAMESPACE") or (ACCOUNT / "namespace").read_text().strip()
     found = node_provider.KubernetesHttpApiClient(namespace=space).get(f"rayclusters/{name}")
     if not found["spec"].get("enableInTreeAutoscaling"):
         return None

@@ -79,8 +79,10 @@ def growth(ray: Any) -> Growth | None:
 
     def on_head(call: Callable[[str], Any], address: str) -> Any:
         head = next((node for node in ray.nodes() if node["Alive"] and _is_head(node)), None)
-        if head is None or head["NodeID"] == ray.get_runtime_context().get_node_id():
-            return call(address) if head else None
+        if head is None:  # of a cluster that has just started: its processes may not be there yet either
+            return {"types": {}, "most": None, "why": "the head has not joined its cluster yet"}
+        if head["NodeID"] == ray.get_runtime_context().get_node_id():
+            return call(address)
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         pinned = NodeAffinitySchedulingStrategy(head["NodeID"], soft=False)

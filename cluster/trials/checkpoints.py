@@ -11,7 +11,7 @@ from lstm.checkpoint import Checkpoint
 from lstm.config.trial import TrialConfig
 from lstm.messages.message import note
 from lstm.records.epoch import Epoch
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, why_of
 from lstm.records.events import EpochEnded, Notice, Record, now_ms
 from lstm.records.goodput import NOTHING, Spent
 from lstm.records.state import Derived
@@ -75,7 +75,7 @@ class TrialCheckpoints:
             if found := ownership.load(address, self.owner(number)):
                 checkpoint.strip(address, found)
         except (OSError, BadInput) as error:
-            self._record(Notice(note("weights-not-removed", at=address, why=str(error))))
+            self._record(Notice(note("weights-not-removed", at=address, why=why_of(error))))
 
     def _strip_again(self, sweep: Sweep) -> None:
         """Finish what a driver killed at a trial's end left: strip that trial, or the earlier best one."""
@@ -104,7 +104,7 @@ class TrialCheckpoints:
                 mine = replace(found, config=config, number=live.number, spent=NOTHING)
                 checkpoint.write(live.address, live.attempt, mine)
         except (OSError, BadInput) as error:
-            self._record(Notice(note("base-trained-again", at=f"trial {live.number}", why=str(error))))
+            self._record(Notice(note("base-trained-again", at=f"trial {live.number}", why=why_of(error))))
 
     def _is_to_copy(self, found: Checkpoint) -> bool:
         """Return whether a base's checkpoint is that of its last window; the test part has a training of its own."""
@@ -127,7 +127,7 @@ class TrialCheckpoints:
                 return ""
             found = ownership.load(parent.checkpoint, self.owner(parent.number)) if parent.checkpoint else None
         except BadInput as error:
-            return str(error)
+            return why_of(error)
         if found is None or not found.state.model:
             return f"the weights of trial {parent.number}, which it extends, are gone"
         config = TrialConfig.model_validate(live.config)

@@ -14,7 +14,7 @@ from dashboards.config import TrackingConfig
 from dashboards.tracking import contents, runs
 from dashboards.tracking.ledger import Ledger
 from lstm.messages.message import Message, Say, note
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, why_of
 from lstm.records.events import (
     About,
     EpochEnded,
@@ -386,7 +386,7 @@ class Recorder:
         try:
             found = ownership.read(address, ownership.Owner(self._studies, number, config))
         except BadInput as error:  # it belongs to another study
-            self._say(note("checkpoint-not-sent", at=f"trial {number}", why=str(error)))
+            self._say(note("checkpoint-not-sent", at=f"trial {number}", why=why_of(error)))
         except Exception as error:
             self._say(note("checkpoint-not-sent", at=f"trial {number}", why=type(error).__name__))
         else:

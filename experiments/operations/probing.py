@@ -15,7 +15,7 @@ from experiments.operations.predicting import choose, execute, load
 from experiments.planning import make
 from experiments.recovery import moved_home
 from lstm.messages.message import Message, Say, note
-from lstm.records.errors import BadInput, HeldError, fault, refused
+from lstm.records.errors import BadInput, HeldError, fault, refused, why_of
 from lstm.records.events import TrialProbed
 from lstm.records.sweep import PROBE_FACT, Sweep
 
@@ -102,8 +102,7 @@ def _again(
     try:
         return _measure(named, found, sweep, known.number, known, say, code)
     except BadInput as error:
-        for each in error.faults:
-            say(note("probed-without-pictures", why=str(each)))
+        say(note("probed-without-pictures", why=why_of(error)))
         return known, []
 
 

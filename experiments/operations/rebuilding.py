@@ -16,7 +16,7 @@ from experiments.report import PAGE, REPORT, picture
 from experiments.trials.earlier import restored_first
 from lstm.messages.message import Message, Say, note
 from lstm.records.epoch import Epoch
-from lstm.records.errors import BadInput, Finding, fault, refused
+from lstm.records.errors import BadInput, Finding, fault, refused, why_of
 from lstm.records.events import PARTS, EpochEnded, SweepEnded, SweepStarted
 from lstm.records.sweep import Sweep
 
@@ -180,7 +180,7 @@ def _with_parts(found: lookup.Found, say: Say) -> None:
             raise refused("data-changed", "data")
         stored.remember(found.study_url, found.name, **{PARTS: about(plan.order, plan.series, facts)[PARTS]})
     except (BadInput, OSError, *stored.AWAY) as error:
-        say(note("data-sets-not-known", at=found.name, why=str(error)))
+        say(note("data-sets-not-known", at=found.name, why=why_of(error)))
 
 
 def _finish(found: lookup.Found, recorder: "Recorder", done: Done, *, is_whole: bool) -> None:

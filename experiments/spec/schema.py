@@ -63,9 +63,14 @@ def node_at(at: Address, filled: Any, kind: Kind = None) -> Mapping[str, Any]:
         else:
             sections = [m for m in node.get("anyOf", ()) if "$ref" in m]  # a list, or a section
             node = _deref(sections[0], whole) if len(sections) == 1 else node
-            more = node.get("additionalProperties")
-            node = _deref(node.get("properties", {}).get(key) or (more if isinstance(more, dict) else {}), whole)
+            node = _deref(node.get("properties", {}).get(key) or _of_each_key(node), whole)
     return node
+
+
+def _of_each_key(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the node of a mapping's values, whatever their keys are."""
+    found: Any = node.get("additionalProperties") or next(iter(node.get("patternProperties", {}).values()), {})
+    return found if isinstance(found, dict) else {}
 
 
 def allowed(node: Mapping[str, Any]) -> list[Any]:

@@ -65,7 +65,8 @@ def tell(errors: Iterable[ErrorDetails], document: Document, kind: schema.Kind =
         below = any(len(other) > len(at) and other[: len(at)] == at for other in places)
         if below and not any(e["type"] in ("missing", "extra_forbidden") for e in found):
             continue  # a member of a union that the value was not meant for
-        code, values = _told(found, at, document, kind)
+        is_key = any(each["loc"][-1] == "[key]" for each in found)
+        code, values = (_of_key if is_key else _told)(found, at, document, kind)
         yield fault(code, ".".join(map(str, at)), **values)
 
 
@@ -85,6 +86,12 @@ def _address(error: ErrorDetails, here: Any) -> Address:
     if is_key or (isinstance(here, list) and isinstance(last, int)):
         found = (*found, last)
     return (*found, "type") if error["type"].startswith("union_tag") else found
+
+
+def _of_key(_: list[ErrorDetails], at: Address, document: Document, kind: schema.Kind) -> Told:
+    """Return the fault of a key of a mapping that takes any keys of a form."""
+    keys = schema.node_at(at[:-1], document.filled, kind).get("propertyNames", {})
+    return "wrong-key", {"about": keys.get("form", keys.get("description"))}
 
 
 def _told(found: list[ErrorDetails], at: Address, document: Document, kind: schema.Kind) -> Told:

@@ -8,7 +8,7 @@ from experiments.launching import following
 from experiments.operations.status import status
 from experiments.terminal.output import emit, print_note
 from lstm.messages.message import note
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, why_of
 
 
 def main(*, home: str, named: str, as_json: bool) -> None:
@@ -21,7 +21,7 @@ def main(*, home: str, named: str, as_json: bool) -> None:
         if not (job := following.job_of(name, where)):
             raise
         state = following.state_of(job)
-        print_note(note("launch-answered-by", at=name, why=str(error), tool=state.asked or job.system))
+        print_note(note("launch-answered-by", at=name, why=why_of(error), tool=state.asked or job.system))
         _print({"sweep": name, "launched": following.row(job, state)}, as_json=as_json)
         return
     if as_json:

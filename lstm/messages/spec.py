@@ -42,6 +42,11 @@ FIELDS: dict[str, Entry] = {
         "correct it{about:?: *}",
         {"came": '"a b"', "about": "Letters."},
     ),
+    "wrong-key": Entry(
+        "is no key that may stand here",
+        "correct the key{about:?: *}",
+        {"about": "letters, digits and _, no digit first"},
+    ),
     "wrong-type": Entry(
         "is {came}{near:?, did you mean *?}",
         "write {wanted}{hint:?; *}",

@@ -70,6 +70,13 @@ class Refusal(Exception):
         return type(self)(*(each if each.place else replace(each, place=str(place)) for each in self.faults))
 
 
+def why_of(error: BaseException) -> str:
+    """Return what an error says as a part of another sentence: of a refusal, what is wrong without what to do."""
+    if not isinstance(error, Refusal):
+        return str(error)
+    return ", and ".join(": ".join(filter(None, (each.place, each.path, each.text))) for each in error.faults)
+
+
 class BadInput(Refusal):
     """The user's input is wrong: exit code 2, nothing started, nothing written."""
 

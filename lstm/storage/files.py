@@ -187,7 +187,10 @@ def names(address: str) -> list[str]:
     from pyarrow import fs
 
     system, path = remote(address)
-    return [info.base_name for info in system.get_file_info(fs.FileSelector(path, allow_not_found=True))]
+    # Of Google's store pyarrow lists only the folders that have an object of their own, which an upload makes for none.
+    is_google = system.type_name == "gcs"
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=is_google))
+    return [*dict.fromkeys(info.path.removeprefix(f"{path.rstrip('/')}/").partition("/")[0] for info in found)]
 
 
 def sizes(address: str) -> dict[str, int]:

@@ -57,7 +57,13 @@ def test_a_launched_sweep_is_followed_from_where_it_was_launched(cluster, sweep,
     assert sent["data"]["spec.yaml"] == (folder / "tiny.yaml").read_text()
     assert json.loads((folder / "runs" / "tiny" / "launched.json").read_text())["where"]["namespace"] == "ml"
 
-    assert "KubeRay has not looked at it yet" in sweep("status", "tiny").out
+    told = sweep("status", "tiny")
+    assert "KubeRay has not looked at it yet" in told.out
+    note = "note: tiny: this is what kubectl says, since the study can't be read here: "
+    assert (told.err.count("\n"), told.err.startswith(note)) == (1, True)
+    assert told.err.endswith("has no sweep of this name\n"), (
+        "what to do about it is another sentence, and not meant here"
+    )
     cluster.play("tiny", jobDeploymentStatus="Running", jobStatus="RUNNING")
     cluster.pod("tiny-x", {"job-name": "tiny"}, {"ray-job-submitter": "epoch 1\n"})
     assert "Running RUNNING" in sweep("status", "tiny").out

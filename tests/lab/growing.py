@@ -68,22 +68,12 @@ def start(
     file = host.scratch / "autoscaler.yaml"  # JSON is YAML
     file.write_text(json.dumps(configuration(address, types, idle_s=idle_s, most=most)))
     environment = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1", "LAB_DISKS": str(host.scratch)}
-    # On a machine that is busy; the nodes have them, too.
-    environment |= {"RAY_raylet_start_wait_time_s": "300", "RAY_agent_register_timeout_ms": "300000"}
     environment["PYTHONPATH"] = str(Path(__file__).parent)
     if version == 2:
         environment |= {"RAY_enable_autoscaler_v2": "1", "RAY_CLOUD_INSTANCE_ID": HEAD}
         environment |= {"RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD}
-    words = (
-        "--head",
-        "--port=6379",
-        "--include-dashboard=false",
-        f"--node-ip-address={host.address}",
-        f"--num-cpus={cpus}",
-    )
-    more = (f"--autoscaling-config={file}", "--object-store-memory=80000000", f"--temp-dir={host.scratch / 'ray'}")
-    done = host.run("ray", "start", *words, *more, environment=environment, timeout_s=600)
-    assert done.returncode == 0, done.stdout
+    words = ("--head", "--port=6379", "--include-dashboard=false", f"--num-cpus={cpus}")
+    host.start_ray(*words, f"--autoscaling-config={file}", "--object-store-memory=80000000", environment=environment)
     return address
 
 

@@ -32,6 +32,12 @@ from pathlib import Path
 BIN = Path(sys.executable).parent
 # Without tokens, the same on every host: a token file that lies about would else decide. One thread: two cores for all.
 ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+# On a machine that is busy with other things. Ray's node ends by itself if its agent, a Python process, has not started
+# within 15 s, which nothing changes; `ray start` then waits for this long, and has failed. Ray would end workers of all
+# hosts when others fill the machine's memory, which the hosts share.
+BUSY = {"RAY_raylet_start_wait_time_s": "40", "RAY_agent_register_timeout_ms": "300000"}
+BUSY |= {"RAY_memory_monitor_refresh_ms": "0"}
+TOO_SLOW, TRIES = "timed out during startup", 10
 PROGRAMS = ("ip", "unshare", "nsenter", "setpriv", "bash", "mount", "hostname")
 COMPILER = shutil.which("cc")  # for a host with another clock
 
@@ -142,12 +148,21 @@ class Host:
         self._ray_start(f"--address={address}", cpus=cpus, gpus=gpus, environment=environment)
 
     def _ray_start(self, *role: str, cpus: int, gpus: int, environment: Mapping[str, str] | None) -> None:
+        self.start_ray(*role, f"--num-cpus={cpus}", f"--num-gpus={gpus}", environment=environment)
+
+    def start_ray(self, *words: str, environment: Mapping[str, str] | None = None) -> None:
+        """Starts Ray here by `ray start`, again if the machine was too busy, and what that has left is ended."""
         # All hosts share the disk. In a folder that was another's, too, Ray's log monitor would move away the logs of
         # workers that it does not see alive, which these then miss.
-        folder = Path(tempfile.mkdtemp(dir=self.scratch))
-        place = (f"--node-ip-address={self.address}", f"--temp-dir={folder}")
-        words = (*role, *place, f"--num-cpus={cpus}", f"--num-gpus={gpus}")
-        done = self.run("ray", "start", *words, environment=environment, timeout_s=180)
+        there, settings = {*self.pids()}, {**BUSY, **(environment or {})}
+        for _ in range(TRIES):
+            place = (f"--node-ip-address={self.address}", f"--temp-dir={tempfile.mkdtemp(dir=self.scratch)}")
+            done = self.run("ray", "start", *words, *place, environment=settings, timeout_s=300)
+            if TOO_SLOW not in done.stdout:
+                break
+            for pid in {*self.pids()} - there:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         assert done.returncode == 0, done.stdout
 
     def pids(self, name: str = "") -> list[int]:
@@ -277,6 +292,10 @@ class Lab:
         made.run("ip", "addr", "add", f"{made.address}/24", "dev", "e0", check=True)
         made.run("ip", "link", "set", "e0", "up", check=True)
         made.run("ip", "route", "add", "default", "via", f"{self._net}.254", check=True)
+        # A host knows its own name: Ray's agents, which ask for it, would else wait 10 s for a name server.
+        names = folder / "names"
+        names.write_text(f"127.0.0.1 localhost\n{made.address} {name}\n")
+        made.run("mount", "--bind", names, "/etc/hosts", check=True)
         return made
 
     def end(self) -> None:

@@ -10,9 +10,21 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from ray._private import node as ray_node
 from ray._private import parameter
 from ray.autoscaler._private.fake_multi_node.node_provider import FakeMultiNodeProvider
 from ray.autoscaler.tags import TAG_RAY_USER_NODE_TYPE
+
+
+class Node(ray_node.Node):
+    """A node that leaves no processes behind if the machine was too busy for it to start."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        try:
+            super().__init__(*given, **more)
+        except Exception:
+            self.kill_all_processes(check_alive=False)
+            raise
 
 
 class Provider(FakeMultiNodeProvider):
@@ -31,5 +43,5 @@ class Provider(FakeMultiNodeProvider):
                 env_vars = {**env_vars, "PYTHONPATH": str(disk / "other")}
             return made(env_vars=env_vars, temp_dir=str(disk), **given)
 
-        with mock.patch.object(parameter, "RayParams", params):
+        with mock.patch.object(parameter, "RayParams", params), mock.patch.object(ray_node, "Node", Node):
             super()._create_node_with_resources_and_labels(node_config, tags, *rest)

@@ -10,7 +10,7 @@ from cluster.launch.profile import KubernetesProfile
 from cluster.launch.record import Launched
 from cluster.launch.request import Request
 from cluster.launch.system import State
-from lstm.records.errors import BadInput, Fault, refused
+from lstm.records.errors import BadInput, Fault, refused, why_of
 
 SUBMITTER = "ray-job-submitter"
 
@@ -64,7 +64,7 @@ class Kubernetes:
         except Absent:
             return State("ended", "NotFound", "the RayJob was deleted", asked=states.TOOL)
         except BadInput as error:
-            return State("unknown", "", str(error), asked=states.TOOL)
+            return State("unknown", "", why_of(error), asked=states.TOOL)
 
     def stop(self, launched: Launched) -> None:
         """Take the cluster away; the driver keeps its last epochs before. The RayJob stays, except in a queue of Kueue.

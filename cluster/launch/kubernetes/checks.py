@@ -35,6 +35,23 @@ def _asked(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
         )
     if profile.priority and not profile.queue:
         yield fault("kueue-without-queue", "kubernetes.priority")
+    for number, taint in enumerate(profile.tolerations):
+        if taint.value and taint.operator == "Exists":
+            yield fault("toleration-value", f"kubernetes.tolerations.{number}.value")
+        if taint.key is None and taint.operator == "Equal":
+            yield fault("toleration-without-key", f"kubernetes.tolerations.{number}")
+    yield from _mounts(profile)
+
+
+def _mounts(profile: KubernetesProfile) -> Iterator[Fault]:
+    """Yield a fault for each claim whose path is in use: Kubernetes would make no pod, or could not start it."""
+    for number, claim in enumerate(profile.claims):
+        if number > (first := [each.path for each in profile.claims].index(claim.path)):
+            yield fault("claim-path-taken", f"kubernetes.claims.{number}.path", what=f"kubernetes.claims.{first}")
+        for own in manifest.OWN_FOLDERS:
+            is_below = own == manifest.READ_ONLY and PurePosixPath(claim.path).is_relative_to(own)
+            if claim.path == own or is_below:
+                yield fault("claim-path-taken", f"kubernetes.claims.{number}.path", what=own)
 
 
 def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:

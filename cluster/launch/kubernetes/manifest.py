@@ -24,6 +24,8 @@ RAYJOB_LENGTH = 47  # characters of a RayJob's name: KubeRay makes longer names 
 LABEL = "lstm-sweeps/job"  # of all objects and pods of a launched sweep; its value is the name of the RayJob
 SWEEP = "lstm-sweeps/sweep"  # annotation: the sweep's name, of which the RayJob's is made
 OWN_HOME = "/runs"  # in the pod, on a disk that goes with it: where no claim holds the home
+READ_ONLY, _SHM = str(entrypoint.FILES), "/dev/shm"
+OWN_FOLDERS = (_SHM, READ_ONLY, str(entrypoint.NOTES))  # of a pod
 SPEC = "spec.yaml"  # key of the ConfigMap
 PLAN = "plan"  # the head's init container
 GRACE_S = 120  # more than `entrypoint.LEAVE_S`
@@ -130,6 +132,8 @@ def _workers(profile: KubernetesProfile, size: Size) -> dict[str, Any]:
         "worker_volumes": volumes,
         "worker_mounts": mounts,
         "worker_resources": _resources(size.cpus, memory, gpus),
+        # KubeRay and Ray count GPUs by the end of the resource's name, which nvidia.com/mig-1g.5gb does not have.
+        "worker_start": {"num-gpus": str(size.gpus)} if size.gpus else {},
         "node_selector": dict(profile.node_selector),
         "tolerations": _tolerations(profile, size.gpus),
     }
@@ -140,7 +144,7 @@ def _volumes(profile: KubernetesProfile, memory: int) -> tuple[list[dict[str, An
     volumes: list[dict[str, Any]] = [
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": _mib(_SHARE * memory)}}
     ]
-    mounts: list[dict[str, Any]] = [{"name": "shm", "mountPath": "/dev/shm"}]
+    mounts: list[dict[str, Any]] = [{"name": "shm", "mountPath": _SHM}]
     for number, claim in enumerate(profile.claims):
         volumes.append({"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": claim.name}})
         mounts.append({"name": f"claim-{number}", "mountPath": claim.path})
@@ -170,7 +174,7 @@ def _file_mounts(request: Request) -> list[dict[str, Any]]:
     return [
         {"name": "files", "mountPath": str(entrypoint.FILES)},
         {"name": "notes", "mountPath": str(entrypoint.NOTES)},
-        {"name": "home", "mountPath": OWN_HOME},
+        *([] if is_held(OWN_HOME, _profile(request)) else [{"name": "home", "mountPath": OWN_HOME}]),
         *({"name": "files", "mountPath": path, "subPath": key} for key, path in (*spec, *_code(request))),
     ]
 

@@ -14,6 +14,17 @@ ENTRIES: dict[str, Entry] = {
     "kueue-without-queue": Entry(
         "would do nothing without a queue of Kueue", "give kubernetes.queue, too, or leave it out"
     ),
+    "toleration-value": Entry(
+        "a value counts only with operator: Equal", "write operator: Equal beside it, or leave the value out"
+    ),
+    "toleration-without-key": Entry(
+        "only operator: Exists, which bears every taint, goes without a key", "name the key, or leave the operator out"
+    ),
+    "claim-path-taken": Entry(
+        "the pods have something else at this path: {what}",
+        "mount the volume at another path",
+        {"what": "kubernetes.claims.0"},
+    ),
     "path-not-in-pod": Entry(
         "the driver's pod does not see this path, which holds the {what}{claims:? (claims are mounted at *)}",
         "move it to a volume that kubernetes.claims mounts at the same path as here, or use an address: s3:// for data "

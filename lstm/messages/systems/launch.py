@@ -136,7 +136,7 @@ NOTES: dict[str, Entry] = {
         "name the folders that are shared in `shared` of the cluster's profile; data may travel by a bucket (--upload)",
     ),
     "launch-answered-by": Entry(
-        "the study can't be read here ({why}), so this is what {tool} says",
-        example={"why": "no such sweep", "tool": "squeue"},
+        "this is what {tool} says, since the study can't be read here: {why}",
+        example={"why": "/shared/runs has no sweep of this name", "tool": "squeue"},
     ),
 }

@@ -72,6 +72,19 @@ def test_a_sound_node_is_let_in_and_then_known(on, admission, tmp_path):
     assert (told, cleaned, made.unfit) == ([], [], {})
 
 
+def test_nodes_that_join_at_once_are_each_let_in(on, admission, tmp_path):
+    """What one has written must still be there when it is judged, and is gone when its last worker was."""
+    made, told, _ = admission()
+    seen = []
+    for node in ("one", "two", "one"):  # the last is another worker of a node that is not judged yet
+        on(node)
+        seen.append(see(made.entry()))
+    assert [made.judge(each) for each in seen[:2]] == ["", ""]
+    on("one")
+    nodes.look(made.entry().checkpoints, made.entry().probe)  # a slow worker of that node
+    assert (made.judge(seen[2]), told, [*tmp_path.iterdir()]) == ("", [], [])
+
+
 WRONG = {
     "versions-differ": {"versions": ("3.1.0", HERE[1])},
     "checkpoints-unwritable": {"trouble": "PermissionError: no"},

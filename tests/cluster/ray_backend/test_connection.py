@@ -303,6 +303,7 @@ def test_every_node_is_checked_and_all_faults_told(tmp_path, answer, code, value
         node_checks._check_nodes(asked, NODES, str(tmp_path))
     found = [each for each in error.value.faults if each.code == code and values.items() <= each.values.items()]
     assert [each.place for each in found] == ["10.0.0.1 (host1)", "10.0.0.2 (host2)"]
+    assert error.value.code == (1 if code == "node-silent" else 2), "who is only slow may be asked again"
     if code in ("checkpoints-unwritable", "folder-not-shared"):
         assert [each.values["folder"] for each in found] == [str(tmp_path)] * 2
     if code == "node-fails":
@@ -341,7 +342,7 @@ CAUSES = {DEAD: "The actor never ran", NO_ROOM: "No space left on device"}
 
 
 @pytest.mark.parametrize(
-    ("errors", "code"), [((DEAD, NO_ROOM), 1), ((DEAD, True), 2), ((True, ray.exceptions.GetTimeoutError("x")), 2)]
+    ("errors", "code"), [((DEAD, NO_ROOM), 1), ((DEAD, True), 2), ((True, ray.exceptions.GetTimeoutError("x")), 1)]
 )
 def test_where_no_actor_comes_to_life_the_node_and_rays_cause_are_told(errors, code, monkeypatch):
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
@@ -612,20 +613,53 @@ def test_within_a_machine_only_a_refusal_tells_that_the_head_is_gone():
     }
 
 
-@pytest.mark.parametrize("lost", [True, False])
-def test_a_lost_head_is_not_asked_to_let_the_driver_go(monkeypatch, tmp_path, lost):
+@pytest.fixture
+def joinable(monkeypatch):
+    """A cluster that is joined and left at once; how it was left, each time with whether memory is tidied."""
     ended = []
     monkeypatch.setattr(connection.head, "ask", lambda _: 30.0)
     monkeypatch.setattr(ray, "init", lambda **_: None)
     monkeypatch.setattr(ray, "shutdown", lambda: ended.append(gc.isenabled()))
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(gcs_address="127.0.0.1:1"))
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 4.0}, **NODES[0]}])
     monkeypatch.setattr(connection, "check", lambda *_: None)
     monkeypatch.setattr(connection, "growth", lambda _: None)
+    monkeypatch.setattr(head_watch.Watch, "_watch", lambda _: None)
+    return ended
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_lost_head_is_not_asked_to_let_the_driver_go(monkeypatch, tmp_path, joinable, lost):
     monkeypatch.setattr(head_watch.Watch, "_watch", lambda self: setattr(self, "lost", lost))
     with connection.join("auto", ResourcesConfig(), str(tmp_path)):
         pass
-    assert ended == ([] if lost else [False]), "what is Ray's must not be let go meanwhile: it would end the process"
+    assert joinable == ([] if lost else [False]), "what is Ray's must not be let go meanwhile: it would end the process"
     assert gc.isenabled()
+
+
+def test_a_cluster_without_room_is_refused_before_what_is_done_meanwhile(monkeypatch, tmp_path, joinable):
+    done = threading.Event()
+    with pytest.raises(BadInput) as refused:
+        connection.join("auto", ResourcesConfig(cpus_per_trial=5), str(tmp_path), meanwhile=done.set).__enter__()
+    assert ([each.code for each in refused.value.faults], done.is_set()) == (["trial-fits-no-node"], False)
+    monkeypatch.setattr(connection, "check", lambda *_: done.wait(60))
+    with connection.join("auto", ResourcesConfig(cpus_per_trial=4), str(tmp_path), meanwhile=done.set) as checked:
+        assert checked, "while the nodes are checked"
+
+
+def test_the_head_is_asked_while_ray_is_imported_and_its_refusal_is_told(monkeypatch, tmp_path, joinable):
+    staged = threading.Event()
+    stage = connection._stage
+
+    def ask(_):
+        assert staged.wait(60)
+        raise connection.refused("cluster-without-hosts", at="auto", address="a")
+
+    monkeypatch.setattr(connection.head, "ask", ask)
+    monkeypatch.setattr(connection, "_stage", lambda folder: staged.set() or stage(folder))
+    with pytest.raises(BadInput) as refused:
+        connection.join("auto", ResourcesConfig(), str(tmp_path)).__enter__()
+    assert ([each.code for each in refused.value.faults], joinable) == (["cluster-without-hosts"], [])
 
 
 def test_room_is_counted_again_when_the_check_has_found_a_host_dead(monkeypatch, tmp_path):

@@ -4,13 +4,16 @@ import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import growing
 import pytest
 import ray
+from ray import NodeID
 from ray._private import services, state, worker
 from ray.autoscaler._private.kuberay import node_provider
+from ray.autoscaler._private.util import format_readonly_node_type
 from ray.core.generated.autoscaler_pb2 import ClusterConfig
 
 from cluster.ray_backend import private_patches, room
@@ -45,14 +48,14 @@ def test_a_type_says_what_it_has():
 def said(monkeypatch):
     """Makes a cluster whose head says this; what `room.growth` reads there, and whether it asked on the head's host."""
 
-    def act(*, reported=None, status=None, declared=None):
+    def act(*, reported=None, status=None, declared=None, joined=True):
         asked = []
         client = SimpleNamespace(internal_kv_get=lambda *_, **__: status and json.dumps(status).encode())
         monkeypatch.setattr(state.state, "get_cluster_config", lambda: reported)
         monkeypatch.setattr(worker.global_worker, "gcs_client", client, raising=False)
         monkeypatch.setattr(private_patches, "declared_here", lambda head: asked.append(head) or declared)
         head = {"Alive": True, "NodeID": "1", "Resources": {"node:__internal_head__": 1.0}}
-        monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "NodeID": "2", "Resources": {}}, head])
+        monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "NodeID": "2", "Resources": {}}, *[head] * joined])
         here = SimpleNamespace(gcs_address="head:6379", get_node_id=lambda: "1")
         monkeypatch.setattr(ray, "get_runtime_context", lambda: here)
         return room.growth(ray), asked
@@ -70,8 +73,26 @@ def test_types_that_the_head_knows(said):
 
 
 def test_a_plain_cluster_is_known_without_a_question_to_the_heads_host(said):
-    found, asked = said(status={"autoscaler_report": {"active_nodes": {"node_ab12": 1, "node_cd34": 1}}})
+    found, asked = said(
+        status={"autoscaler_report": {"active_nodes": {f"node_{'ab12' * 14}": 1, f"node_{'c' * 56}": 1}}}
+    )
     assert (found, asked) == (None, [])
+
+
+def test_the_types_of_a_plain_cluster_are_named_as_they_are_looked_for():
+    assert private_patches.LOOKED_AT.fullmatch(format_readonly_node_type(NodeID.from_random().hex()))
+
+
+def test_a_cluster_whose_types_are_called_as_nodes_are_can_grow(said):
+    declared = {"types": {"node_large": ({"CPU": 8, "GPU": 2}, 2)}, "most": 5}
+    status = {"autoscaler_report": {"active_nodes": {"node_head": 1}}}
+    assert said(status=status, declared=declared) == (Growth((replace(LARGE, name="node_large"),), 5), ["head:6379"])
+
+
+def test_a_cluster_whose_head_has_not_joined_yet_may_grow(said):
+    found, asked = said(joined=False)
+    assert (found, asked) == (Growth((), NO_BOUND, "the head has not joined its cluster yet"), [])
+    assert found.may_have(64, 8)
 
 
 def test_types_of_the_autoscalers_own_file(said):
@@ -144,7 +165,7 @@ def group(name, cpus, most, gpus=0):
     return {"groupName": name, "minReplicas": 0, "maxReplicas": most, "rayStartParams": {}, "template": pod}
 
 
-def test_a_kuberay_clusters_groups_are_its_types(monkeypatch):
+def test_a_kuberay_clusters_groups_are_its_types(monkeypatch, tmp_path):
     head = group("", 2, 0) | {"rayStartParams": {"num-cpus": "0"}}
     spec = {"headGroupSpec": head, "workerGroupSpecs": [group("small", 4, 3), group("large", 8, 2, gpus=2)]}
     served = {"metadata": {"name": "a", "namespace": "n"}, "spec": {"enableInTreeAutoscaling": True, **spec}}
@@ -162,6 +183,10 @@ def test_a_kuberay_clusters_groups_are_its_types(monkeypatch):
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.1.0.1")
     monkeypatch.setenv("RAY_CLUSTER_NAME", "a")
     monkeypatch.setenv("RAY_CLUSTER_NAMESPACE", "n")
+    monkeypatch.setattr(private_patches, "ACCOUNT", tmp_path)
+    found = private_patches.declared_here("10.0.0.7:63791")
+    assert (found["types"], "no token" in found["why"], asked) == ({}, True, []), "a lost node may come again"
+    (tmp_path / "token").touch()
     found = private_patches.declared_here("10.0.0.7:63791")
     assert asked == [("n", "rayclusters/a")]
     assert {name: (row["CPU"], row.get("GPU", 0), most) for name, (row, most) in found["types"].items()} == {

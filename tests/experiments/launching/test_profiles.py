@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,65 @@ def test_a_wrong_option_is_told_as_it_was_typed(write):
         ("launch-option-of-another-system", "--image a", ""),
     ]
     assert "as in 12:00:00" in str(found.faults[1])
+
+
+# What a pod would be refused for when it is made, or could not start with.
+FIELDS = {
+    "node_selector": (
+        [{"pool": "a100"}, {"nvidia.com/gpu.present": "true", "a": ""}, {"k" * 63: "v" * 63}],
+        [{"pool": True}, {"pool": "-a"}, {"pool": "a b"}, {"pool": "v" * 64}, {"k" * 64: "a"}, {"A.com/a": "b"},
+         {"a/b/c": "d"}, {"": "a"}],
+    ),
+    "environment": (
+        [{"A": "1", "_b2": "", "C": " any thing: $(A) é"}],
+        [{"A": 1}, {"A": None}, {"A": True}, {"A": ["b"]}, {"A-B": "c"}, {"2A": "b"}],
+    ),
+    "tolerations": (
+        [[{"key": "example.com/gpu_1", "operator": "Equal", "value": "a.b_c"}, {}]],
+        [[{"key": "a b"}], [{"key": "a", "operator": "Equal", "value": "a b"}], [{"key": "a", "value": True}]],
+    ),
+    "gpu_resource": (["nvidia.com/mig-1g.5gb", "gpu.intel.com/i915"], ["gpu", "nvidia.com/", "nvidia.com/a b"]),
+    "image": (
+        ["a", "localhost:5000/a/b_c:V1.0-x", "REGISTRY.example/x@sha256:" + "a" * 64, "[::1]:5000/a"],
+        ["a/B", "a:b:c", "https://a/b", "a/b:", "a//b", "a@sha256:1", "a/-b"],
+    ),
+    "namespace": (["ml-2"], ["ml.a", "-a", "a" * 64, "ML"]),
+    "queue": (["team.a"], ["a..b", "a.-b", "a" * 64]),
+    "secrets": ([["a" * 253, "a.b"]], [["a" * 254], ["a_b"], ["a..b"]]),
+    "claims": (
+        [[{"name": "a", "path": "/..a/.b/c d"}]],
+        [[{"name": "a", "path": each}] for each in ("/", "/a/", "/a/../b", "/a//b", "/a:b", "a", "/./a")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_what_kubernetes_would_refuse_only_when_it_makes_a_pod_is_refused(field, write):
+    def written(value):
+        return write(json.dumps({"kubernetes": {field: value}}), "clusters.yaml")  # JSON is YAML
+
+    for value in FIELDS[field][0]:
+        found = profiles.read("kubernetes", written(value), {}).model_dump(exclude_unset=True)
+        assert found == {field: value}
+    for value in FIELDS[field][1]:
+        [fault] = refused("kubernetes", written(value), {}).faults
+        assert (fault.path.startswith(f"kubernetes.{field}"), fault.place) == (True, "clusters.yaml:1"), value
+        assert fault.code in ("wrong-form", "wrong-key", "wrong-type", "out-of-bounds"), value
+        assert fault.values.get("about", "") is not None, value
+
+
+def test_a_refused_value_or_key_of_a_mapping_is_told_with_what_is_right(write):
+    text = "kubernetes:\n  environment:\n    A: 1\n    B-C: x\n  node_selector: {pool: a b}\n  gpu_resource: gpu\n"
+    said = str(refused("kubernetes", write(text, "clusters.yaml"), {}))
+    assert "clusters.yaml:3: kubernetes.environment.A: is 1; write text; put it in quotes\n" in said
+    assert (
+        ":4: kubernetes.environment.B-C: is no key that may stand here; correct the key: letters, digits and _" in said
+    )
+    assert (
+        'pool: is "a b", which does not have the right form; correct it: letters, digits, -, _ and ., at most 63'
+        in said
+    )
+    assert 'resource: is "gpu", which does not have the right form; correct it: a domain and a name' in said
 
 
 def test_a_profile_that_is_named_must_be_there(write):

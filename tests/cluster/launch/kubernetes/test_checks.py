@@ -10,6 +10,10 @@ def found(request):
     return [(each.code, each.place or each.path) for each in checks.check(request, manifest.render(request))]
 
 
+def mounted(*paths):
+    return {"claims": [{"name": "runs", "path": path} for path in paths]}
+
+
 @pytest.mark.parametrize(
     ("asked", "wanted"),
     [
@@ -17,6 +21,14 @@ def found(request):
         ({"image": None}, [("launch-needs", "kubernetes.image")]),
         ({"memory": None}, [("launch-needs", "kubernetes.memory")]),
         ({"priority": "low"}, [("kueue-without-queue", "kubernetes.priority")]),
+        ({"tolerations": [{"key": "a", "value": "b", "operator": "Equal"}, {"key": "a"}, {}]}, []),
+        ({"tolerations": [{}, {"key": "a", "value": "b"}]}, [("toleration-value", "kubernetes.tolerations.1.value")]),
+        ({"tolerations": [{"operator": "Equal"}]}, [("toleration-without-key", "kubernetes.tolerations.0")]),
+        (mounted("/shared", "/a", "/shared"), [("claim-path-taken", "kubernetes.claims.2.path")]),
+        (mounted("/shared", "/dev/shm"), [("claim-path-taken", "kubernetes.claims.1.path")]),
+        (mounted("/shared", "/sweep/data"), [("claim-path-taken", "kubernetes.claims.1.path")]),
+        (mounted("/shared", "/sweep-notes"), [("claim-path-taken", "kubernetes.claims.1.path")]),
+        (mounted("/shared", "/dev/shm/a", "/sweeps", "/runs"), []),
         ({"needs": (("spec", "/root/a.yaml"),)}, [("path-of-root", "/root/a.yaml")]),
         ({"needs": (("spec", "/rooted/a.yaml"),)}, []),
         ({"needs": (("spec", "/a.yaml"), ("data", "/home/ann/a.csv"))}, [("path-not-in-pod", "/home/ann/a.csv")]),

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matrix import diagonal
+from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
 
 from cluster.launch.kubernetes import checks, entrypoint, manifest, rules
 from cluster.launch.kubernetes.documents import documents
@@ -107,6 +108,21 @@ def test_secrets_are_named_and_those_of_the_driver_are_in_no_workers_pod():
     assert "envFrom" not in submitter["spec"]["containers"][0]
 
 
+def test_a_claim_may_be_where_a_pod_has_its_own_home():
+    [_, job] = documents(manifest.render(launches.request(claims=[{"name": "runs", "path": "/runs"}])))
+    [head] = [each for each in kubernetes_schemas.pods(job) if each["spec"].get("initContainers")]
+    for container in (*head["spec"]["initContainers"], *head["spec"]["containers"]):
+        assert [each["name"] for each in container["volumeMounts"] if each["mountPath"] == "/runs"] == ["claim-0"]
+
+
+@pytest.mark.parametrize("name", ["nvidia.com/gpu", "nvidia.com/mig-1g.5gb"])
+def test_rays_autoscaler_counts_the_gpus_whatever_they_are_called(name):
+    [_, job] = documents(manifest.render(launches.request(gpus=2, gpu_resource=name)))
+    spec = job["spec"]["rayClusterSpec"]
+    made = _derive_autoscaling_config_from_ray_cr({"metadata": {"name": "a", "namespace": "n"}, "spec": spec})
+    assert made["available_node_types"]["workers"]["resources"]["GPU"] == 2
+
+
 def test_dollars_in_a_variable_stay_dollars():
     job = documents(manifest.render(launches.request(environment={"A": "$(HOME) $$ $5"})))[1]
     environment = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]["env"]
@@ -172,11 +188,10 @@ HOSTILE = [
 @pytest.mark.parametrize("value", HOSTILE)
 def test_no_value_changes_the_structure(value):
     plain, changed = (
-        documents(manifest.render(launches.request(environment={"A": each}, node_selector={"k": each}, spec=each)))
-        for each in ("plain", value)
+        documents(manifest.render(launches.request(environment={"A": each}, spec=each))) for each in ("plain", value)
     )
-    group = changed[1]["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["template"]["spec"]
-    assert group["nodeSelector"] == {"k": value}
+    worker = changed[1]["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["template"]["spec"]
+    assert {"name": "A", "value": value} in worker["containers"][0]["env"]
     assert changed[0]["data"]["spec.yaml"] == value
     assert _shape(changed) == _shape(plain)
 
