@@ -63,6 +63,11 @@ class Usage:
         self._readings.setdefault(name, []).append(value)
 
 
+def memory_left() -> int:
+    """Return the bytes of memory that the machine can give to programs without taking them from others."""
+    return int(psutil.virtual_memory().available)
+
+
 def gpus_of_machine() -> int | None:
     """Return the number of NVIDIA's GPUs in this machine, whoever may use them; None if that can't be known.
 

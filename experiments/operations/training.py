@@ -292,9 +292,9 @@ def check_room(plan: Plan, config: TrialConfig) -> None:
 
 def _limits() -> Iterator[int]:
     """Yield limits of memory in bytes: what the machine has left, the process's and the container's."""
-    import psutil
+    from lstm.usage import memory_left
 
-    yield int(USABLE * psutil.virtual_memory().available)
+    yield int(USABLE * memory_left())
     for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         if (allowed := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY:
             yield allowed
