@@ -427,8 +427,8 @@ def test_what_is_large_and_right_costs_no_memory_and_training_too_big_for_it_is_
         assert peak_mb <= harmless[2] + MORE_MB, told
     for code, told, peak_mb in too_big:
         assert code == 2, told
-        assert re.fullmatch(r"tiny\.yaml:9: model: .* [\d,.]+ GB .*, .* [\d,.]+ GB; .*model\.hidden_size.*\n", told), (
-            told
-        )
+        assert re.fullmatch(
+            r"tiny\.yaml:9: model: .* [\d,.]+ GB .*, .* [\d,.]+ GB left for it; .*model\.hidden_size.*\n", told
+        ), told
         assert peak_mb <= harmless[2] + MORE_MB
     assert listing(folder) == before

@@ -137,7 +137,7 @@ def test_a_plan_promises_the_slots_that_a_run_has(make, monkeypatch, asked, gpus
     monkeypatch.setattr(device, "cpu_count", lambda: cores)
     plan = make(f"resources.gpus_per_trial={asked}", f"resources.cpus_per_trial={cpus}")
     try:
-        _, _, slots = nodes._room(ray, plan.order.resources)
+        _, _, slots = nodes.find_room(ray, plan.order.resources)
     except BadInput:
         slots = 0
     assert plans._slots(plan) == slots
