@@ -895,12 +895,13 @@ PLAIN = csv(DAYS)
         ("sep=\t\r\n" + PLAIN.replace(",", "\t").replace("\n", "\r\n") + "Total\t4711\r\n", {"skip_last": 1}),
         (PLAIN.replace("\n", ",,\n") + ",,,\n" * 9, {}),
         (PLAIN.replace(",", "  "), {"delimiter": " "}),
+        (PLAIN.replace("\n", "\t\n"), {}),
         (PLAIN.replace(",", "|"), {}),
         (PLAIN.replace(",", "\t").encode("utf-16"), {}),
         (PLAIN.encode("utf-16-be").join([b"\xfe\xff", b""]), {}),
         (PLAIN.encode("utf-8-sig"), {}),
     ],
-    also=(2, 7, 13, 14, 16),
+    also=(2, 7, 13, 14, 15, 17),
 )
 def test_what_is_around_a_table(found, content, fields):
     made, table = found(content)

@@ -142,7 +142,12 @@ def _delimiter(rows: Sequence[tuple[int, str]], fields: dict[str, Any], why: dic
         usual[mark] = (often / max(len(lines), 1), width)
     first = reader.delimiter(lines[0]) if lines else ","
     # Names and numbers have commas, too: `date;load, MW` above `2020-01-01;10,5`.
-    others = [mark for mark, (share, width) in usual.items() if mark != "," and share == 1.0 and width > 1]
+    # A mark at the end of each line divides nothing.
+    others = [
+        mark
+        for mark, (share, width) in usual.items()
+        if mark != "," and share == 1.0 and width >= max(2, usual[","][1]) and all(_cells(lines[0], mark))
+    ]
     if first == "," and len(others) == 1:
         return others[0]
     if lines and first in lines[0] and usual[first][0] > 0.8 and usual[first][1] > 1:
