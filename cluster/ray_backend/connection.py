@@ -24,7 +24,7 @@ from cluster.ray_backend.nodes import Joined, check, find_room
 from cluster.ray_backend.room import growth
 from lstm import device
 from lstm.messages.message import Message
-from lstm.records.errors import BadInput, Fault, fault, refused
+from lstm.records.errors import BadInput, ClusterFails, Fault, fault, refused
 
 
 @contextmanager
@@ -48,8 +48,9 @@ def join(
     the cluster can grow; without it such a cluster must have room now.
 
     Raises:
-        BadInput: the address is wrong, no cluster answers there in time, versions differ, a node can't write the
-            checkpoints, no node has what a trial needs, or Ray is already in use in this process.
+        BadInput: the address is wrong, no cluster answers there, versions differ, a node can't write the checkpoints,
+            no node has what a trial needs, or Ray is already in use in this process.
+        ClusterFails: a cluster is there, and its head or its nodes do not answer in time.
     """
     with reached(address, head_lost, (lambda: None) if address else meanwhile, ours=ours) as (ray, said):
         grows = growth(ray) if address else None
@@ -72,8 +73,9 @@ def reached(
     """Connect as `join` does, and check no node; yield `ray`, and what is to be said of where its files are.
 
     Raises:
-        BadInput: the address is wrong, no cluster answers there in time, Ray's versions differ, or Ray is already in
-            use in this process.
+        BadInput: the address is wrong, no cluster answers there, Ray's versions differ, or Ray is already in use in
+            this process.
+        ClusterFails: a cluster is there, and does not answer in time.
     """
     if address:
         check_address(address)
@@ -95,7 +97,8 @@ def reached(
             except (Exception, Late) as error:  # Ray raises bare `Exception`s, too
                 if not isinstance(error, Late):  # after `Late` this would wait, too
                     ray.shutdown()
-                raise BadInput(_unjoined(address, error)) from None
+                refusal = ClusterFails if isinstance(error, Late) else BadInput
+                raise refusal(_unjoined(address, error)) from None
         with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
             yield ray, said
@@ -184,7 +187,7 @@ def _limit(seconds: float) -> Iterator[None]:
         return
 
     def late(*_: object) -> None:
-        atexit.register(leave, 2)  # called before Ray's own exit handler, which would hang
+        atexit.register(leave, ClusterFails.code)  # called before Ray's own exit handler, which would hang
         raise Late
 
     before = signal.signal(signal.SIGALRM, late)

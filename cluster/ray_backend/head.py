@@ -16,14 +16,16 @@ from contextlib import closing, suppress
 from typing import Any
 
 from cluster.ray_backend import private_patches
-from lstm.records.errors import BadInput, Fault, fault, refused
+from lstm.records.errors import BadInput, ClusterFails, Fault, fault, refused
 
 JOIN_S = 30.0  # for all questions together
+_CALL_S = 10.0  # of these for a call of Ray's client
 _LAST_S = 5.0  # of these for the last question: what listens there, if it is no cluster
 # The preface of HTTP/2 with empty settings; a server's answer begins with its own settings.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SETTINGS = 4  # the fourth byte of such an answer
 _UNIMPLEMENTED = "rpc_code: 12"
+_DEADLINE = "Deadline Exceeded"
 
 
 def ask(address: str) -> float:
@@ -31,6 +33,7 @@ def ask(address: str) -> float:
 
     Raises:
         BadInput: it can't be joined; the fault says what listens there, if that is known.
+        ClusterFails: it is a cluster, and does not answer in time: it may only be busy.
     """
     end = time.monotonic() + JOIN_S
     where, named, found = _resolve(address)
@@ -38,16 +41,18 @@ def ask(address: str) -> float:
         return JOIN_S  # Ray itself finds at once that there is no cluster
     host, _, port = where.rpartition(":")
     if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):  # with TLS only Ray's client can speak to it
-        _greet(host.strip("[]"), int(port), end, named)
+        _greet(host.strip("[]"), int(port), end, named, rays=found)
     answer = _question(where, found, end, named)
     if error := answer.get("error"):
+        if _DEADLINE in answer["text"]:
+            raise _silent(named, _CALL_S)
         raise BadInput(_fault(error, answer["text"])).at(named)
     if answer and not answer["here"]:
         if not answer["hosts"]:
             raise refused("cluster-without-hosts", at=named, address=where)
         raise refused("host-outside-cluster", at=named, hosts=list(answer["hosts"]), address=where)
     for near, at in answer.get("here", [])[:1]:
-        _greet(near, at, end, f"{named}: this host's own node of the cluster")
+        _greet(near, at, end, f"{named}: this host's own node of the cluster", rays=True)
     return max(end - time.monotonic(), _LAST_S)
 
 
@@ -71,11 +76,12 @@ def _resolve(address: str) -> tuple[str, str, bool]:
     return found, f"--address auto ({source} {found})", bool(found)
 
 
-def _greet(host: str, port: int, end: float, named: str) -> None:
-    """Check that a server of Ray may be listening there.
+def _greet(host: str, port: int, end: float, named: str, *, rays: bool) -> None:
+    """Check that a server of Ray may be listening there; `rays` says that Ray itself gave the address.
 
     Raises:
         BadInput: nothing listens, or something else does.
+        ClusterFails: a server of Ray is silent.
     """
     answer = b""
     try:
@@ -93,7 +99,8 @@ def _greet(host: str, port: int, end: float, named: str) -> None:
     except OSError as error:
         raise refused("nothing-listens", at=named, why=error.strerror or str(error)) from None
     if answer[3:4] != bytes([_SETTINGS]):
-        raise BadInput(_what_listens(host, port, answer)).at(named)
+        wrong = _what_listens(host, port, answer)
+        raise (ClusterFails if rays and wrong.code == "listener-silent" else BadInput)(wrong).at(named)
 
 
 def _what_listens(host: str, port: int, answer: bytes) -> Fault:
@@ -113,7 +120,7 @@ def _question(where: str, found: bool, end: float, named: str) -> dict[str, Any]
     """Return what the head says about its nodes; empty if this version of Ray can't be asked."""
     if not private_patches.may_ask():
         return {}
-    command = [sys.executable, "-P", "-c", private_patches.QUESTION, where, "found" if found else "given"]
+    command = [sys.executable, "-P", "-c", private_patches.QUESTION, where, "found" if found else "given", str(_CALL_S)]
     try:
         asked = subprocess.run(
             command,
@@ -124,11 +131,15 @@ def _question(where: str, found: bool, end: float, named: str) -> dict[str, Any]
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise refused("head-silent", at=named, seconds=JOIN_S) from None
+        raise _silent(named, JOIN_S) from None
     with suppress(ValueError, IndexError):
         answer: dict[str, Any] = json.loads(asked.stdout.splitlines()[-1])
         return answer
     return {}
+
+
+def _silent(named: str, seconds: float) -> ClusterFails:
+    return ClusterFails(fault("head-silent", at=named, seconds=seconds))
 
 
 def _fault(error: str, text: str) -> Fault:

@@ -82,12 +82,12 @@ import ray
 from ray._private import services
 from ray._private.authentication import authentication_token_setup as tokens
 
-def ask(address, found, end):
+def ask(address, found, end, call_s):
     if found:  # as Ray does: a token that lies about is used
         tokens.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     client = ray._raylet.GcsClient(address=services.canonicalize_bootstrap_address(address))
     while True:
-        nodes = {key.hex(): node for key, node in client.get_all_node_info(timeout=10).items() if node.state == 0}
+        nodes = {key.hex(): node for key, node in client.get_all_node_info(timeout=call_s).items() if node.state == 0}
         here = [nodes[key] for key in services.find_node_ids() if key in nodes]
         if here or time.time() > end:  # a node that was just started may not be there yet
             break
@@ -98,7 +98,7 @@ def ask(address, found, end):
     }
 
 try:
-    answer = ask(sys.argv[1], sys.argv[2] == "found", time.time() + 5)
+    answer = ask(sys.argv[1], sys.argv[2] == "found", time.time() + 5, float(sys.argv[3]))
 except (AttributeError, ImportError, TypeError) as error:  # this Ray is made otherwise
     answer = {}
 except Exception as error:

@@ -120,7 +120,7 @@ def check_form(place: object, form: int, known: int) -> None:
         raise NewerForm(fault("newer-form", at=place, form=form, known=known))
 
 
-class NoWorker(BadInput):
-    """The input may be right, and the cluster brings no worker to life: exit code 1, nothing written either."""
+class ClusterFails(BadInput):
+    """The input may be right, but the cluster is silent or brings no worker to life: exit code 1, nothing written."""
 
     code = 1

@@ -64,9 +64,10 @@ def impatient(monkeypatch):
 def refused():
     """With what fault an address is refused."""
 
-    def refused(address):
+    def refused(address, exit_code=2):
         with pytest.raises(BadInput) as error:
             head.ask(address)
+        assert error.value.code == exit_code, "1 is for a cluster that is there, and may only be busy"
         [wrong] = error.value.faults
         return wrong
 
@@ -89,10 +90,13 @@ def test_what_listens_there_and_is_no_cluster(refused, server, code, values):
     assert (wrong.code, wrong.place, wrong.values) == (code, f"--address {address}", values)
 
 
-def test_what_listens_there_and_does_not_answer(refused, impatient):
+def test_what_listens_there_and_does_not_answer(refused, impatient, monkeypatch):
     with listening(None) as address:
         wrong = refused(address)
-    assert (wrong.code, wrong.values) == ("listener-silent", {"seconds": 0.2})
+        assert (wrong.code, wrong.values) == ("listener-silent", {"seconds": 0.2})
+        monkeypatch.setattr(private_patches, "found_address", lambda: (address, "this host runs"))
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
+        assert refused("auto", 1).code == "listener-silent", "Ray itself has named this head"
 
 
 @pytest.mark.parametrize(
@@ -124,15 +128,23 @@ def test_a_head_that_answers_may_be_no_cluster_to_join(refused, monkeypatch, ans
 def test_a_head_that_hangs_is_given_up_and_so_is_who_asked_it(refused, impatient, monkeypatch):
     monkeypatch.setattr(private_patches, "QUESTION", "import threading; threading.Event().wait()")
     with listening(SETTINGS) as address:
-        wrong = refused(address)
+        wrong = refused(address, 1)
     assert (wrong.code, wrong.values) == ("head-silent", {"seconds": 0.4})
+
+
+def test_a_head_that_does_not_answer_in_rays_own_time(refused, monkeypatch):
+    answer = {"error": "RpcError", "text": "RPC error: Deadline Exceeded"}
+    monkeypatch.setattr(private_patches, "QUESTION", f"print({json.dumps(answer)!r})")
+    with listening(SETTINGS) as address:
+        wrong = refused(address, 1)
+    assert (wrong.code, wrong.values) == ("head-silent", {"seconds": 10.0})
 
 
 def test_a_node_of_this_host_that_hangs(refused, impatient, monkeypatch):
     with listening(SETTINGS) as address, listening(None) as node:
         host, _, port = node.partition(":")
         monkeypatch.setattr(head, "_question", lambda *_: {"hosts": [host], "here": [[host, int(port)]]})
-        wrong = refused(address)
+        wrong = refused(address, 1)
     assert wrong.code == "listener-silent"
     assert wrong.place == f"--address {address}: this host's own node of the cluster"
 

@@ -93,7 +93,7 @@ with private_patches.sooner():
     options = private_patches.start_options(ray, place=None, local=True)
     ray.init("local", num_cpus=1, include_dashboard=False, logging_level="ERROR", **options)
 address = ray.get_runtime_context().gcs_address
-ask = [sys.executable, "-P", "-c", private_patches.QUESTION, address, "found"]
+ask = [sys.executable, "-P", "-c", private_patches.QUESTION, address, "found", "10"]
 answer = json.loads(subprocess.run(ask, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
 processes = ray._private.worker._global_node.all_processes
 there = sorted(processes)
