@@ -29,10 +29,15 @@ def gpu(monkeypatch, tmp_path):
     """Runs the command with options in this process, on the smallest of its tasks; what is in its folder."""
     monkeypatch.syspath_prepend(FOLDER)
     runner, parts = loaded("run"), loaded("parts")
-    every = dict(parts.TASKS)
-    monkeypatch.setattr(parts, "USED", "cpu")
+    import exactness
+    import sharing
+    import speeds
+    import trainings
+
+    every = dict(trainings.TASKS)
+    monkeypatch.setattr(trainings, "USED", "cpu")
     monkeypatch.setattr(parts.device, "gpu_count", lambda: 0)
-    monkeypatch.setattr(parts, "TASKS", {"memory/evolution": parts.TASKS["memory/evolution"]})
+    monkeypatch.setattr(trainings, "TASKS", {"memory/evolution": trainings.TASKS["memory/evolution"]})
 
     def put(name, act):
         """In place of a part."""
@@ -55,6 +60,7 @@ def gpu(monkeypatch, tmp_path):
         return code, json.loads((tmp_path / "gpu.json").read_text()), (tmp_path / "gpu.md").read_text()
 
     act.runner, act.parts, act.every, act.put = runner, parts, every, put
+    act.exactness, act.sharing, act.speeds, act.trainings = exactness, sharing, speeds, trainings
     return act
 
 
@@ -88,8 +94,7 @@ def test_what_a_part_had_before_it_was_cut_off_is_on_the_page(gpu, tmp_path, mon
 
 
 def test_each_part_is_there_and_all_end_in_time(gpu):
-    for name in gpu.runner.PARTS:
-        assert callable(getattr(gpu.parts, name))
+    assert {each.__name__ for each in gpu.parts.PARTS} == set(gpu.runner.PARTS)
     short = sum(part.limit_s for part in gpu.runner.PARTS.values() if not part.is_full)
     assert short < 600, "one command, under ten minutes"
 
@@ -104,13 +109,13 @@ def test_only_names_parts_of_the_full_run_too_and_leaves_other_files_alone(gpu, 
 
 def test_a_part_that_can_not_run_here_is_skipped_with_its_reason(gpu, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(gpu.parts.Skipped, match=r"none of g\+\+"):
-        next(gpu.parts.compiled())
+    with pytest.raises(gpu.trainings.Skipped, match=r"none of g\+\+"):
+        next(gpu.speeds.compiled())
 
 
 def test_a_part_says_why_it_is_skipped(gpu):
     def skipped():
-        raise gpu.parts.Skipped("there is no compiler")
+        raise gpu.trainings.Skipped("there is no compiler")
         yield
 
     gpu.put("compiled", skipped)
@@ -125,19 +130,21 @@ def test_a_part_says_why_it_is_skipped(gpu):
 def test_precision_tells_in_what_the_cells_are_computed(gpu, monkeypatch):
     from lstm.nn import cells
 
-    monkeypatch.setattr(gpu.parts, "TASKS", {"memory": ("copy", ("data.sizes={train: 40, validation: 8, test: 8}",))})
+    monkeypatch.setattr(
+        gpu.trainings, "TASKS", {"memory": ("copy", ("data.sizes={train: 40, validation: 8, test: 8}",))}
+    )
     monkeypatch.setattr(cells, "_precision", lambda *_: torch.bfloat16 if torch.is_autocast_enabled("cpu") else None)
     if not cells.cpu_has_bfloat16_lstm():
         pytest.skip("oneDNN has no LSTM in bfloat16 on this CPU")
-    plain, half = gpu.parts.precision()
+    plain, half = gpu.speeds.precision()
     assert (plain["cells in"], half["cells in"]) == ("float32", "bfloat16")
     assert plain["val/loss"] == pytest.approx(half["val/loss"], rel=0.05)
 
 
 def test_sizes_train_and_judge_as_much_as_bare_pytorch(gpu, monkeypatch):
-    monkeypatch.setattr(gpu.parts, "SIZES", ((16,), (4,)))
-    monkeypatch.setattr(gpu.parts, "SIZED", 3)
-    [row] = gpu.parts.sizes()
+    monkeypatch.setattr(gpu.speeds, "SIZES", ((16,), (4,)))
+    monkeypatch.setattr(gpu.speeds, "SIZED", 3)
+    [row] = gpu.speeds.sizes()
     assert (row["batch"], row["hidden"]) == (16, 4)
     assert row["ratio"] == row["ours, epochs a second"] / row["bare"] > 0
 
@@ -145,14 +152,14 @@ def test_sizes_train_and_judge_as_much_as_bare_pytorch(gpu, monkeypatch):
 def test_deterministic_says_what_is_not(gpu, monkeypatch):
     def repeated(config, data):
         torch.utils.deterministic.fill_uninitialized_memory = True
-        gpu.parts.warnings.warn("put_cuda_ does not have a deterministic implementation, but …", stacklevel=1)
+        gpu.exactness.warnings.warn("put_cuda_ does not have a deterministic implementation, but …", stacklevel=1)
         return {"the same when repeated": True}
 
     asked = []
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda on, *, warn_only: asked.append((on, warn_only)))
-    monkeypatch.setattr(gpu.parts, "_repeated", repeated)
-    [row] = gpu.parts.deterministic()
+    monkeypatch.setattr(gpu.exactness, "_repeated", repeated)
+    [row] = gpu.exactness.deterministic()
     assert (asked, row["not so"], row["the same when repeated"]) == ([(True, True)], "put_cuda_", True)
 
 
@@ -174,23 +181,23 @@ while not Path(folder, "go").exists():
 assert Path(folder, "0.ready").exists() and Path(folder, "1.ready").exists()
 print(share)
 """)
-    monkeypatch.setattr(gpu.parts, "__file__", str(script))
+    monkeypatch.setattr(gpu.trainings, "SCRIPT", str(script))
     (tmp_path / "wave").mkdir()
-    assert gpu.parts._together(tmp_path / "wave", 3) == [1 / 3, 1 / 3]
+    assert gpu.sharing._together(tmp_path / "wave", 3) == [1 / 3, 1 / 3]
 
 
 def test_a_packed_trial_tells_its_epochs_a_second(gpu, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(gpu.parts, "PACKED_S", 8.0)  # of a clock that counts how often it is asked
-    monkeypatch.setattr(gpu.parts.device, "claim", lambda cpus, share: ["cpu"][cpus - 1] if share == 0.25 else None)
+    monkeypatch.setattr(gpu.sharing, "PACKED_S", 8.0)  # of a clock that counts how often it is asked
+    monkeypatch.setattr(gpu.sharing.device, "claim", lambda cpus, share: ["cpu"][cpus - 1] if share == 0.25 else None)
     (tmp_path / "go").touch()
-    monkeypatch.setattr(gpu.parts.time, "perf_counter", iter(range(10**6)).__next__)
-    gpu.parts.one_packed(str(tmp_path), "0.25", "0")
+    monkeypatch.setattr(gpu.sharing.time, "perf_counter", iter(range(10**6)).__next__)
+    gpu.sharing.one_packed(str(tmp_path), "0.25", "0")
     assert float(capsys.readouterr().out) > 0
     assert (tmp_path / "0.ready").exists()
 
 
 def test_a_share_is_what_can_be_taken_and_what_cuda_has_beside(gpu, monkeypatch, capsys):
-    block, card, beside = gpu.parts.BLOCK, 2**30, 200 * 2**20
+    block, card, beside = gpu.sharing.BLOCK, 2**30, 200 * 2**20
     taken = []
 
     def empty(size, *, dtype, device):
@@ -199,14 +206,14 @@ def test_a_share_is_what_can_be_taken_and_what_cuda_has_beside(gpu, monkeypatch,
             raise torch.OutOfMemoryError("CUDA out of memory")
         taken.append(size)
 
-    monkeypatch.setattr(gpu.parts.device, "claim", lambda cpus, share: "cuda" if (cpus, share) == (1, 0.25) else None)
-    monkeypatch.setattr(gpu.parts, "_warm", lambda: None)
+    monkeypatch.setattr(gpu.sharing.device, "claim", lambda cpus, share: "cuda" if (cpus, share) == (1, 0.25) else None)
+    monkeypatch.setattr(gpu.trainings, "warm", lambda: None)
     monkeypatch.setattr(torch, "empty", empty)
     for name, value in {"max_memory_reserved": sum, "memory_reserved": sum}.items():
         monkeypatch.setattr(torch.cuda, name, lambda value=value: value(taken))
     monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (card - sum(taken) - beside, card))
-    gpu.parts.one_share("0.25")
+    gpu.sharing.one_share("0.25")
     assert capsys.readouterr().out.split() == [str(4 * block), str(card), str(beside)]
 
 
@@ -217,13 +224,13 @@ def test_the_sweeps_of_the_parts_are_what_plan_takes(gpu, monkeypatch, tmp_path)
     from experiments.spec import loader
 
     texts = []
-    monkeypatch.setattr(gpu.parts, "_swept", lambda text, rows: iter([texts.append((text, rows))]))
-    list(gpu.parts.memory()), list(gpu.parts.cards())
+    monkeypatch.setattr(gpu.sharing, "_swept", lambda text, rows: iter([texts.append((text, rows))]))
+    list(gpu.sharing.memory()), list(gpu.sharing.cards())
     orders = []
     for number, (text, rows) in enumerate(texts):
         folder = tmp_path / str(number)
         folder.mkdir()
-        gpu.parts._waves(folder, rows, {"hidden_size": 8}, {})
+        gpu.trainings.waves(folder, rows, {"hidden_size": 8}, {})
         (folder / "spec.yaml").write_text(text)
         home = Home.at(str(folder / "home"))
         orders.append(planning.make(loader.load(str(folder / "spec.yaml"), [], dict(os.environ)), home).order)
@@ -237,15 +244,15 @@ def test_the_contest_counts_trials_an_hour_of_a_gpu(gpu):
         name: {span: {"median": s} for span in ("whole_s", "trials_s")} for name, s in (("stock", 60), ("ours", 20))
     }
     found = {"what": {"trials": 24, "max_epochs": 5}, "work": "short", "times": times, "disturbed": []}
-    row = gpu.parts._hourly(found, "GPU", 2, 0.25)
+    row = gpu.speeds._hourly(found, "GPU", 2, 0.25)
     assert row["stock, trials an hour of a GPU, whole command"] == 24 * 60 / 2
     assert (row["ratio, trials alone"], row["ratio, whole command"]) == (3.0, 3.0)
 
 
 def test_a_step_is_compiled_and_its_losses_are_the_plain_ones(gpu, monkeypatch, tmp_path):
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, mode: modes.append(mode))  # minutes of a compiler
-    modes, compiling = [], gpu.parts.compiling
-    config, data = gpu.parts._waves(tmp_path, 400, {"hidden_size": 4}, {"batch_size": 32}, 6)
+    modes, compiling = [], gpu.speeds.compiling
+    config, data = gpu.trainings.waves(tmp_path, 400, {"hidden_size": 4}, {"batch_size": 32}, 6)
     plain, done = (compiling.stepped(config, data, "cpu", 12, mode) for mode in (None, "default"))
     assert modes == ["default"]
     assert len(plain["losses"]) == 1 + compiling.WARM + 12
