@@ -130,7 +130,8 @@ if __name__ == "__main__":
         warnings = [each.row() for each in joined.warnings]
         found = {"address": joined.address, "cpus": joined.cpus, "warnings": warnings, "rooms": rooms}
         _create_default_callbacks([])
-        ask = [sys.executable, "-P", "-c", private_patches.QUESTION, ray.get_runtime_context().gcs_address, "found", "10"]
+        asked = [private_patches.QUESTION, ray.get_runtime_context().gcs_address, "found", "10"]
+        ask = [sys.executable, "-P", "-c", *asked]
         answer = json.loads(subprocess.run(ask, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
         started = ray._private.worker._global_node.all_processes
         found |= {"started": sorted(started), "hosts": len(answer["hosts"]), "here": len(answer["here"])}
