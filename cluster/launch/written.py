@@ -1,7 +1,7 @@
 """Finds secrets that are written into what would be submitted, where more people may read them than should."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from lstm.records.errors import Fault, fault
@@ -11,6 +11,17 @@ _FILLED = "\0"  # in place of what the environment fills in
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s'\"<>]*)")
 _OPTION = re.compile(r"[?&](?:ssl)?password=([^&\s'\"]+)")
 _DATABASES = ("postgres", "mysql", "mariadb", "mssql", "oracle", "mongodb", "redis")
+# The word of a secret within a variable's name, as in PGPASSWORD and AWS_SECRET_ACCESS_KEY, not as in TOKENIZERS_MODE.
+_SECRET = re.compile(
+    r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIALS?|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)(?![A-Z])"
+)
+_ABOUT = re.compile(  # the end of a name that has the word, and whose value is no secret
+    r"ACCESS_?KEY_ID$|_(FILE|PATH|DIR|FOLDER|HOME|MODE|NAME|TYPE|KIND|USER|URL|URI|ENDPOINT|HOST|PORT|TTL|TIMEOUT|LIFETIME|"
+    r"EXPIRY|DURATION|COUNT|LENGTH|SIZE|LIMIT|ENABLED|DISABLED|PROVIDER|ARN)$"
+)
+_NO_SECRET = re.compile(r"(|0|1|true|false|yes|no|on|off)", re.IGNORECASE)  # values that are none under any name
+_SUBSTITUTION = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
+_ASSIGNMENT = re.compile(r"""(?<![\w$])([A-Za-z_][\w-]*)\+?=("(?:\\.|[^"\\])*"|'[^']*'|(?:\\.|[^\s;&|()"'])*)""")
 _WAYS = {
     "slurm": ("the script of the job", "and export NAME where you launch: the job gets that environment"),
     "kubernetes": ("a ConfigMap", "set NAME here, and keep it in a Secret that `driver_secrets` of the profile names"),
@@ -24,6 +35,33 @@ def has_password(text: str) -> bool:
     found = [_password(*each.groups()) for each in _ADDRESS.finditer(text)]
     found += [each[1] for each in _OPTION.finditer(text)]
     return any(each.strip(_FILLED) for each in found)
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Return whether a variable's value is a secret by the variable's name, and is written out.
+
+    A value of TOKEN_FILE or ACCESS_KEY_ID is none; CREDENTIALS may be a path, as that of Google's libraries is.
+    """
+    name = name.upper().replace("-", "_")
+    if not _SECRET.search(name) or _ABOUT.search(name) or _NO_SECRET.fullmatch(value):
+        return False
+    return not (re.search("CREDENTIALS?$", name) and value.startswith("/"))
+
+
+def secret_in(line: str) -> str:
+    """Return the name of the first variable, or option, to which a line of shell gives a secret; "" if there is none.
+
+    What the shell fills in, as $NAME or $(cat FILE), is none.
+    """
+    texts = [re.sub(r"\$\{\w+:?[-=]([^}]*)\}", r"\1", line)]  # a default is written out
+    while found := _SUBSTITUTION.search(texts[0]):
+        texts[0] = texts[0].replace(found[0], _FILLED)
+        texts.append(found[1] or found[2] or "")
+    for text in texts:
+        for name, value in _ASSIGNMENT.findall(re.sub(r"\$\{[^}]*\}|\$\w+", _FILLED, text)):
+            if is_secret(name, value.strip("\"'").strip(_FILLED)):
+                return str(name)
+    return ""
 
 
 def in_overrides(system: str, overrides: Sequence[str]) -> Iterator[Fault]:
@@ -48,6 +86,20 @@ def in_spec(system: str, written: Mapping[str, Any], where: Mapping[str, str]) -
         is_hook = path == NOTIFY and _is_address(str(value))
         if what := "password" if has_password(str(value)) else "webhook" if is_hook else None:
             yield _fault(system, where[path], what, path, is_typed=False)
+
+
+def in_text(system: str, text: str, file: str, told: Container[str] = ()) -> Iterator[Fault]:
+    """Yield a fault for each line of a file, also of its comments, that holds an address with a password.
+
+    Args:
+        system: The system, to which the text is sent.
+        text: The file's text.
+        file: The file's name.
+        told: The places, as in `file:line`, of which there is a fault already.
+    """
+    for number, line in enumerate(text.splitlines(), 1):
+        if (place := f"{file}:{number}") not in told and has_password(line):
+            yield _fault(system, place, "password", is_typed=False)
 
 
 def _fault(system: str, at: str, what: str, path: str = "", *, is_typed: bool) -> Fault:

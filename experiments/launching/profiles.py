@@ -67,13 +67,26 @@ def _faults(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[
         if section.gpu_type and not section.gpus:
             yield fault("gpu-type-without-gpus", f"{system}.gpu_type")
         yield from options.faults(f"{system}.options", section.options)
-    setup = section.setup if isinstance(section, SlurmProfile) else ()
-    given = section.environment if isinstance(section, KubernetesProfile) else {}
-    values = {f"setup.{number}": line for number, line in enumerate(setup)}
-    for name, value in (values | {f"environment.{each}": text for each, text in given.items()}).items():
-        if written.has_password(value):
-            told: dict[str, Any] = {each: each if each == system else None for each in SYSTEMS}
-            yield fault("launch-secret-in-profile", f"{system}.{name}", **told)
+    yield from _secrets(system, section)
+
+
+def _secrets(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[Fault]:
+    """Yield a fault for each secret in what would be submitted of a section."""
+    told: dict[str, Any] = {each: each if each == system else None for each in SYSTEMS}
+    if isinstance(section, SlurmProfile):
+        lines = {f"setup.{number}": line for number, line in enumerate(section.setup)}
+        lines |= {f"options.{number}": option for number, option in enumerate(section.options)}
+        found = {path: (written.has_password(line), written.secret_in(line)) for path, line in lines.items()}
+    else:
+        given = section.environment
+        found = {
+            f"environment.{name}": (written.has_password(value), name * written.is_secret(name, value))
+            for name, value in given.items()
+        }
+    for path, (has_password, name) in found.items():
+        if has_password or name:
+            what = {"name": name or None, "address": None if name else "password"}
+            yield fault("launch-secret-in-profile", f"{system}.{path}", **what, **told)
 
 
 def _source(system: str, file: str | None) -> Source:

@@ -84,7 +84,7 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     if wrong := [*written.in_overrides(asked.system, overrides)]:
         raise BadInput(*wrong)
     plan = running.prepare(named, home, None, overrides, code=code).plan
-    if asked.system == "kubernetes" and (wrong := [*_secrets(plan)]):
+    if asked.system == "kubernetes" and (wrong := [*_secrets(plan, code)]):
         raise BadInput(*wrong)
     shape = shape_of(plan, profile)
     found = describe(plan, shape.at_once)
@@ -152,12 +152,17 @@ def _unknown(found: Mapping[str, Any], shape: Shape, system: str, *, is_checked:
         yield note("launch-of-several-runs" if system == "slurm" else "launch-ends-early", low=low, high=high)
 
 
-def _secrets(plan: Plan) -> Iterator[Fault]:
-    """Yield a fault for each secret in the spec's own text, whatever --set puts in its place: the text is sent."""
-    document = yaml_document.read(plan.spec.document.path, whole=False)
+def _secrets(plan: Plan, code: str | None) -> Iterator[Fault]:
+    """Yield a fault for each secret in the texts that are sent: the spec's, whatever --set says, and own code's."""
+    path = plan.spec.document.path
+    document = yaml_document.read(path, whole=False)
     found = {".".join(map(str, at)): (document.where(at), value_at(document.written, at)) for at in document.lines}
     texts = {path: text for path, (_, text) in found.items() if isinstance(text, str)}
-    yield from written.in_spec("kubernetes", texts, {path: found[path][0] for path in texts})
+    faults = [*written.in_spec("kubernetes", texts, {path: found[path][0] for path in texts})]
+    yield from faults
+    yield from written.in_text("kubernetes", document.text, path, {each.place for each in faults})
+    for own in _own_files(plan, code):
+        yield from written.in_text("kubernetes", Path(own).read_text(encoding="utf-8", errors="replace"), own)
 
 
 def _request(
@@ -195,6 +200,11 @@ def _data(plan: Plan) -> dict[str, str]:
     return {name: path if "://" in path else os.path.abspath(path) for name, path in found.items()}  # noqa: PTH100
 
 
+def _own_files(plan: Plan, code: str | None) -> list[str]:
+    """Return the full paths of the user's own files."""
+    return [os.path.abspath(code or plan.spec.folder / own) for own in plan.spec.document.code]  # noqa: PTH100
+
+
 def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Need, str]]:
     """Yield the files and folders of this machine that the driver needs where it runs."""
     order = plan.order
@@ -202,8 +212,7 @@ def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Nee
         yield "spec", os.path.abspath(spec)  # noqa: PTH100
     yield "home", str(plan.home.folder)
     yield from (("data", path) for path in _data(plan).values() if "://" not in path)
-    for own in plan.spec.document.code:
-        yield "code", os.path.abspath(code or plan.spec.folder / own)  # noqa: PTH100
+    yield from (("code", own) for own in _own_files(plan, code))
     if file := file_of(order.study_url):
         yield "study", str(file.absolute())
     checkpoints = order.storage.checkpoints or str(plan.home.sweep(order.name))

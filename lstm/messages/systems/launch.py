@@ -19,10 +19,11 @@ ENTRIES: dict[str, Entry] = {
         },
     ),
     "launch-secret-in-profile": Entry(
-        "holds a password, which would be in what is submitted, and which more people can read",
+        "holds a {name:?secret, by the name *}{address:?*}, which would be in what is submitted, and which more people "
+        "can read",
         "{slurm:?export the variable where you launch: the job gets that environment; or let the line read a file that "
         "only you can read}{kubernetes:?keep it in a Secret that `driver_secrets` or `secrets` of the profile names}",
-        {"slurm": "slurm", "kubernetes": None},
+        {"slurm": "slurm", "kubernetes": None, "name": "MLFLOW_TRACKING_PASSWORD", "address": None},
     ),
     "profile-without-section": Entry(
         "has no section",

@@ -41,3 +41,46 @@ def test_a_secret_of_an_override_is_told_and_not_shown(override, place, what):
 @pytest.mark.parametrize("override", ["storage.study=${URL}", "tracking.notify=${HOOK}", "tracking.uri=http://h:5000"])
 def test_what_the_environment_fills_in_is_right(override):
     assert [*written.in_overrides("kubernetes", [override])] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_secret"),
+    [
+        *(("MLFLOW_TRACKING_PASSWORD", "hunter2", True), ("AWS_SECRET_ACCESS_KEY", "x", True)),
+        *(("AWS_SESSION_TOKEN", "x", True), ("PGPASSWORD", "x", True), ("wandb_api_key", "x", True)),
+        *(("HF_TOKEN_2", "x", True), ("SIGNING_PRIVATE_KEY", "x", True), ("DB_CREDENTIALS", "u:p", True)),
+        *(("AWS_ACCESS_KEY_ID", "AKIA", False), ("TOKENIZERS_PARALLELISM", "false", False), ("KEYBOARD", "x", False)),
+        *(("PASSWORD_FILE", "/run/pw", False), ("RAY_AUTH_TOKEN_PATH", "t", False), ("RAY_AUTH_MODE", "token", False)),
+        *(("GOOGLE_APPLICATION_CREDENTIALS", "/var/key.json", False), ("USE_TOKEN", "true", False)),
+        *(("AWS_SHARED_CREDENTIALS_FILE", "x", False), ("DB_PASSWORD", "", False), ("MAX_TOKENS", "12", False)),
+    ],
+)
+def test_a_secret_is_known_by_its_name(name, value, is_secret):
+    assert written.is_secret(name, value) is is_secret
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        *(
+            ("export MLFLOW_TRACKING_PASSWORD=hunter2", "MLFLOW_TRACKING_PASSWORD"),
+            ("A=1 HF_TOKEN='x y' b", "HF_TOKEN"),
+        ),
+        *(('export A=1; PGPASSWORD="a$B"', "PGPASSWORD"), ("login --password=hunter2", "password")),
+        *(("export T_TOKEN=${T_TOKEN:-abc}", "T_TOKEN"), ("export A=$(PGPASSWORD=x psql)", "PGPASSWORD")),
+        *(("export API_TOKEN=$API_TOKEN", ""), ('export API_TOKEN="${API_TOKEN}"', ""), ("export PGPASSWORD", "")),
+        *(('export PGPASSWORD="$(cat "$(dirname $A)/pw")"', ""), ("PGPASSWORD=`cat ~/pw`", "")),
+        *(("module load cuda/12", ""), ("export TOKEN_FILE=~/t", ""), ("dd if=/dev/zero of=x", "")),
+    ],
+)
+def test_a_line_of_shell_that_gives_a_secret_is_seen(line, name):
+    assert written.secret_in(line) == name
+
+
+def test_a_password_in_a_comment_of_a_file_that_is_sent_is_told_with_its_line():
+    text = "# before: storage: {study: 'postgresql://u:TOPSECRET@h/db'}\nname: a\n# ${A}://u:p\n"
+    [fault] = written.in_text("kubernetes", text, "a.yaml")
+    assert fault.place == "a.yaml:1"
+    assert "keep it in a Secret" in str(fault)
+    assert "TOPSECRET" not in str(fault)
+    assert [*written.in_text("kubernetes", text, "a.yaml", {"a.yaml:1"})] == [], "it was told already"

@@ -182,6 +182,21 @@ def test_a_password_in_a_profile_is_told_with_its_line_and_not_shown(write):
     assert "TOPSECRET" not in str(found)
 
 
+def test_a_secret_by_its_name_in_a_profile_is_told_and_not_shown(write, monkeypatch):
+    monkeypatch.setenv("PW", "TOPSECRET")
+    text = "slurm:\n  setup:\n    - export HF_TOKEN=$${HF_TOKEN}\n    - export MLFLOW_TRACKING_PASSWORD=${PW}\n"
+    found = refused("slurm", write(text, "clusters.yaml"), {})
+    assert [(each.code, each.place) for each in found.faults] == [("launch-secret-in-profile", "clusters.yaml:4")]
+    assert "holds a secret, by the name MLFLOW_TRACKING_PASSWORD" in str(found)
+    told = str(found)
+    values = "{AWS_ACCESS_KEY_ID: AKIA, AWS_SECRET_ACCESS_KEY: TOPSECRET, MLFLOW_TRACKING_PASSWORD: TOPSECRET}"
+    found = refused("kubernetes", write(f"kubernetes: {{environment: {values}}}\n", "clusters.yaml"), {})
+    paths = [each.path.rpartition(".")[2] for each in found.faults]
+    assert paths == ["AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"]
+    assert "keep it in a Secret" in str(found)
+    assert "TOPSECRET" not in told + str(found)
+
+
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "[1, 2]\n", "gpu\n"])
 def test_a_file_without_a_section_is_told_what_a_profile_has(write, text):
     said = str(refused("slurm", write(text, "clusters.yaml"), {}))

@@ -2,12 +2,14 @@ import json
 import multiprocessing
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from cluster.launch import record
 
 ON = ("--on", "slurm")
+CELL = Path(__file__).parents[1].joinpath("cells", "mean.py").read_text()
 
 
 @pytest.fixture
@@ -149,6 +151,20 @@ def test_a_password_of_the_spec_is_in_no_configmap(folder, slurm, quick, sweep):
     assert "keep it in a Secret that `driver_secrets` of the profile names" in answer.err
     assert "TOP" not in answer.out + answer.err
     assert sweep("launch", "tiny.yaml", *ON, "--set", here, "--dry-run").code == 0, "Slurm's job only names the file"
+
+
+def test_a_password_in_a_comment_or_in_own_code_is_in_no_configmap(folder, slurm, quick, sweep):
+    profile = folder / "profile.yaml"
+    profile.write_text(f"kubernetes: {{image: a, memory: 4G, claims: [{{name: a, path: {folder}}}]}}\n")
+    (folder / "cells.py").write_text(CELL + "# was: postgresql://u:TOPSECRET@h/d\n")
+    spec = (folder / "tiny.yaml").read_text() + "# before: storage: {study: 'postgresql://u:TOPSECRET@h/d'}\n"
+    (folder / "tiny.yaml").write_text(spec)
+    words = ("--set", "model.cell=cells.py:Mean", "--on", "kubernetes", "--profile", profile, "--dry-run")
+    answer = sweep("launch", "tiny.yaml", *words)
+    assert answer.code == 2
+    assert f"tiny.yaml:{len(spec.splitlines())}: holds a password" in answer.err
+    assert f"{folder}/cells.py:{len(CELL.splitlines()) + 1}: holds a password" in answer.err
+    assert "TOPSECRET" not in answer.out + answer.err
 
 
 def test_variables_of_sbatch_change_no_request_that_was_shown(folder, slurm, quick, sweep, monkeypatch):
