@@ -1,6 +1,7 @@
 """The database of a study: its address, its engine, its clock, and the faults if it does not answer."""
 
 import importlib.util
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.storage import disk
 
 FIELD = "storage.study"  # the spec's field of the address
+# What PostgreSQL says to a user or an address that it will refuse again; anything else may be an outage.
+_REFUSES = re.compile(
+    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied"
+)
 DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
 LEASES = sqlalchemy.Table(
     "sweep_lease",
@@ -103,7 +108,15 @@ def unopened(error: BaseException | None) -> BadInput:
     """Return the error of a database that can't be opened, without SQLAlchemy's text, which may hold a password."""
     if str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
         return refused("study-database-readonly", FIELD, why=driver_text(error))
-    return refused("study-database-unopened", FIELD, why=driver_text(error))
+    code = "study-server-unreached" if _is_unreached(error) else "study-database-unopened"
+    return refused(code, FIELD, why=driver_text(error))
+
+
+def _is_unreached(error: BaseException | None) -> bool:
+    """Return whether a server is away, or takes nobody now; not whether it answers and refuses this user."""
+    driver = getattr(error, "orig", None)
+    of_file = type(driver).__module__.startswith("sqlite3")
+    return isinstance(error, sqlalchemy.exc.OperationalError) and not of_file and not _REFUSES.search(str(driver))
 
 
 def driver_text(error: BaseException | None) -> str:

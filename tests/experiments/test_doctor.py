@@ -306,7 +306,7 @@ def test_a_database_whose_clock_is_off_is_found(monkeypatch, tmp_path):
 def test_a_database_that_does_not_answer_is_found(doctor, planted):
     study = f"storage.study=postgresql://me:not-to-be-shown@127.0.0.1:{free_port()}/none"
     found = doctor("tiny.yaml", "--set", study)
-    assert (found.code, found.wrong) == (1, [("wrong", "study-database-unopened")])
+    assert (found.code, found.wrong) == (1, [("wrong", "study-server-unreached")])
     assert "not-to-be-shown" not in json.dumps(found.lines)
 
 
