@@ -171,6 +171,16 @@ def source(named: str, home: Home, field: str = "path") -> tuple[str | None, Pat
     return document.filled["data"].get(field), start, document
 
 
+def document(named: str, home: Home, overrides: Sequence[str], environment: Mapping[str, str] = os.environ) -> Document:
+    """Return the document of a NAME or a SPEC, also where the environment lacks variables. It is not checked.
+
+    Raises:
+        BadInput: there is no such sweep or file, or it is no mapping of YAML.
+    """
+    path = Path(named) if _is_file(named) else _folder(named, home) / SPEC
+    return yaml_document.read(path, all_overrides(named, home, overrides), environment, whole=False)
+
+
 def spec(
     named: str | Given, home: Home, overrides: Sequence[str] = (), *, execute: bool = False, code: CodeFile = None
 ) -> Spec:

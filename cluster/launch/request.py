@@ -69,5 +69,4 @@ class Request:
     profile: SlurmProfile | KubernetesProfile  # with the options of the command line
     python: str  # the Python that launches
     cwd: str = "/"  # the working folder
-    variables: tuple[str, ...] = ()  # names of the environment's variables that the spec names
     needs: tuple[tuple[Need, str], ...] = ()  # files and folders here that the driver needs there

@@ -1,7 +1,6 @@
 """Makes the request for a sweep: it is planned as `run` plans it, and fitted to the nodes that are asked for."""
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +9,13 @@ from typing import Any
 
 from cluster.launch import bring, written
 from cluster.launch.bring import Upload
+from cluster.launch.kubernetes import manifest
 from cluster.launch.profile import KubernetesProfile, SlurmProfile, memory_mb, seconds
 from cluster.launch.request import Need, Request, Shape, Size
 from cluster.study.database import file_of
 from experiments.home import Home
 from experiments.launching import profiles
-from experiments.operations import running
+from experiments.launching.unseen import Planned, planned
 from experiments.planning import Plan, describe
 from experiments.spec import yaml_document
 from experiments.spec.yaml_parser import value_at
@@ -23,8 +23,6 @@ from experiments.terminal.formats import duration
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, refused
 from lstm.records.trial import counted
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Ready:
     request: Request
     shape: Shape
     plan: Mapping[str, Any]  # as `planning.describe` returns it
-    study_url: str = field(repr=False)
+    study_url: str | None = field(repr=False)  # None: the study can't be asked here
     uploads: tuple[Upload, ...] = ()  # what the bucket gets when the sweep is submitted
 
     def rows(self, *, whole: bool = True) -> list[tuple[str, str]]:
@@ -83,18 +81,30 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     profile = profiles.read(asked.system, asked.profile, asked.fields)
     if wrong := [*written.in_overrides(asked.system, overrides)]:
         raise BadInput(*wrong)
-    plan = running.prepare(named, home, None, overrides, code=code).plan
+    seen = planned(named, home, profile, overrides, code)
+    plan = seen.plan
     if asked.system == "kubernetes" and (wrong := [*_secrets(plan, code)]):
         raise BadInput(*wrong)
     shape = shape_of(plan, profile)
-    found = describe(plan, shape.at_once)
+    found = _described(seen, profile, shape.at_once)
     low, high = sorted(found["sweep_s"])
     shape = replace(shape, seconds=(low, high))
     unknown = _unknown(found, shape, asked.system, is_checked=bool(profile.shared) or asked.system != "slurm")
     shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
     uploads = bring.uploads(_data(plan), asked.upload) if asked.upload else ()
-    return Ready(bring.rewritten(request, uploads), shape, found, plan.order.study_url, uploads)
+    study_url = plan.order.study_url if seen.is_study_seen else None
+    return Ready(bring.rewritten(request, uploads), shape, found, study_url, uploads)
+
+
+def _described(seen: Planned, profile: SlurmProfile | KubernetesProfile, at_once: int) -> Mapping[str, Any]:
+    """Return the plan's description, with notes on what was not seen, and on a study whose locks may fail there."""
+    found = describe(seen.plan, at_once)
+    notes, file = list(seen.notes), file_of(seen.plan.order.study_url)
+    if file and isinstance(profile, KubernetesProfile) and manifest.is_held(str(file.absolute()), profile):
+        notes.append(note("study-file-on-claim", "storage.study", file=str(file)))
+    kept = {"kept": seen.shown(found["kept"])} if "kept" in found else {}
+    return {**found, **kept, "warnings": [*found["warnings"], *notes]}
 
 
 def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
@@ -189,7 +199,6 @@ def _request(
         size=size,
         profile=profile,
         python=sys.executable,
-        variables=tuple(dict.fromkeys(_VARIABLE.findall(str(document.written)))),
         needs=tuple(_needs(plan, named if is_file else None, code)),
     )
 

@@ -28,8 +28,10 @@ def text_of(request: Request) -> str:
     return text
 
 
-def submit(request: Request, home: Home, text: str, study_url: str, uploads: Sequence[Upload] = ()) -> Launched:
+def submit(request: Request, home: Home, text: str, study_url: str | None, uploads: Sequence[Upload] = ()) -> Launched:
     """Upload data, submit a text for a sweep, and keep its job's record.
+
+    Without a `study_url` the study is not asked for a driver: the driver there asks it.
 
     Raises:
         BadInput: a job of the sweep lives, a driver has the sweep, a bucket does not take the data, or the system
@@ -67,7 +69,7 @@ def _submit(found: System, request: Request, text: str, intent: Launched, folder
         return made
 
 
-def _refuse_second(name: str, home: Home, study_url: str) -> None:
+def _refuse_second(name: str, home: Home, study_url: str | None) -> None:
     from cluster.study import lease
 
     told = {"sweep": name, "flag": home.flag}
@@ -77,7 +79,7 @@ def _refuse_second(name: str, home: Home, study_url: str) -> None:
             word, reason = state.word or state.phase, state.reason or None
             job = {"system": before.system, "job": before.job, "word": word, "reason": reason}
             raise refused("launched-already", at=name, **job, **told)
-    if held := lease.driver(study_url, name):
+    if study_url and (held := lease.driver(study_url, name)):
         raise refused("driven-already", at=name, owner=str(held.owner), **told)
 
 

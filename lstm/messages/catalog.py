@@ -37,7 +37,7 @@ NOTES: Mapping[str, Mapping[str, Entry]] = {
     "About pairs of sentences": pairs.NOTES,
     "About a warm refit": warm.WARM,
     "While a sweep runs": cluster.SWEEP,
-    "About a launch": launch.NOTES,
+    "About a launch": {**launch.NOTES, **kubernetes.NOTES},
     "From `sweep doctor`": doctor.NOTES,
     "While MLflow is away": stores.AWAY,
 }

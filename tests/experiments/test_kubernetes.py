@@ -117,3 +117,80 @@ def test_a_spec_whose_files_no_pod_sees_is_refused(cluster, sweep, folder):
     assert "which holds the study" in answer.err
     assert "which holds the checkpoints" in answer.err
     assert cluster.objects == {}
+
+
+def with_study(folder, address):
+    spec = (folder / "tiny.yaml").read_text()
+    (folder / "tiny.yaml").write_text(f"{spec}storage: {{study: '{address}', checkpoints: 's3://${{BUCKET}}/a'}}\n")
+
+
+@pytest.mark.parametrize(
+    ("study", "said"),
+    [
+        (None, "storage.study, storage.checkpoints: not known here, and not checked; the driver checks it there"),
+        ("postgresql://u:TOPSECRET@127.0.0.1:1/db", "not checked, as this machine does not reach it: storage.study: "),
+    ],
+)
+def test_a_study_that_only_the_pods_reach_is_launched_and_followed(cluster, sweep, folder, monkeypatch, study, said):
+    with_study(folder, "${STUDY_URL}")
+    monkeypatch.delenv("STUDY_URL", raising=False)
+    if study:
+        monkeypatch.setenv("STUDY_URL", study)
+        monkeypatch.setenv("BUCKET", "b")
+    told = [sweep("launch", "tiny.yaml", *ON, "--dry-run"), sweep("plan", "tiny.yaml", *ON)]
+    for answer in told:
+        assert (answer.code, said in " ".join((answer.out + answer.err).split())) == (0, True), answer
+    assert "unknown.invalid" not in str(told), "what stands in for an address is not shown"
+    assert "STUDY_URL, BUCKET, which the Secrets study must have" in told[0].err
+    assert sweep("launch", "tiny.yaml", *ON).code == 0
+    assert "study: '${STUDY_URL}'" in cluster.objects["ml", "configmaps", "tiny-files"]["data"]["spec.yaml"]
+    cluster.pod("tiny-x", {"job-name": "tiny"}, {"ray-job-submitter": "epoch 1\n"})
+    cluster.play("tiny", jobDeploymentStatus="Running", jobStatus="RUNNING")
+    for named in ("tiny", "tiny.yaml"):
+        shown = sweep("status", named)
+        assert (shown.code, "Running RUNNING" in shown.out) == (0, True), shown
+        assert "this is what kubectl says, since the study can't be read here" in shown.err
+        assert sweep("logs", named).out == "epoch 1\n"
+        told.append(shown)
+    assert "is Running RUNNING" in sweep("launch", "tiny.yaml", *ON).err, "it is known without the study"
+    answer = sweep("stop", "tiny.yaml")
+    assert (answer.code, answer.out) == (0, "tiny: kubernetes was asked to end the job tiny\n"), answer
+    assert cluster.job("tiny")["spec"]["suspend"] is True
+    assert "TOPSECRET" not in str([*told, answer, cluster.objects])
+
+
+def test_an_address_that_is_none_is_refused_though_nothing_is_asked(cluster, sweep, folder, monkeypatch):
+    with_study(folder, "${STUDY_URL}")
+    monkeypatch.setenv("STUDY_URL", "mysql://TOPSECRET/db")
+    monkeypatch.setenv("BUCKET", "b")
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert (answer.code, "storage.study: mysql is not offered" in answer.err, cluster.objects) == (2, True, {})
+
+
+def test_a_variable_that_no_pod_would_have_is_refused(cluster, sweep, folder, monkeypatch):
+    with_study(folder, "${STUDY_URL:-postgresql://127.0.0.1:1/db}")
+    monkeypatch.setenv("BUCKET", "here-only")
+    profile = yaml.safe_load((folder / "clusters.yaml").read_text())
+    del profile["kubernetes"]["driver_secrets"]
+    (folder / "clusters.yaml").write_text(yaml.safe_dump(profile))
+    line = len((folder / "tiny.yaml").read_text().splitlines())
+    for words in (("launch",), ("plan",)):
+        answer = sweep(*words, "tiny.yaml", *ON)
+        assert answer.code == 2
+        assert f"tiny.yaml:{line}: storage.checkpoints: needs BUCKET, which no pod would have" in answer.err
+    assert cluster.objects == {}
+    monkeypatch.delenv("BUCKET")
+    profile["kubernetes"]["environment"] = {"BUCKET": "there"}
+    (folder / "clusters.yaml").write_text(yaml.safe_dump(profile))
+    answer = sweep("plan", "tiny.yaml", *ON)
+    assert (answer.code, "s3://there/a/tiny" in answer.out) == (0, True), "the pods have it by the profile"
+
+
+def test_a_study_in_a_file_on_a_claim_is_told_with_the_way_out(cluster, sweep, folder, monkeypatch):
+    told = [sweep("launch", "tiny.yaml", *ON, "--dry-run").err, sweep("plan", "tiny.yaml", *ON).out]
+    for said in told:
+        assert f"storage.study: the study is a SQLite file, {folder}/runs/study.db, on a volume" in said
+        assert "keep the study in PostgreSQL" in said
+    monkeypatch.setenv("BUCKET", "b")
+    with_study(folder, "postgresql://127.0.0.1:1/db")
+    assert "SQLite" not in sweep("launch", "tiny.yaml", *ON, "--dry-run").err

@@ -61,11 +61,13 @@ def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
             continue
         if need in ("data", *_KEPT) and not manifest.is_held(path, profile):
             claims = [each.path for each in profile.claims] or None
-            yield fault("path-not-in-pod", at=path, what=need, claims=claims)
+            is_study = need == "study"
+            told = {"study": need if is_study else None, "other": None if is_study else need}
+            yield fault("path-not-in-pod", at=path, what=need, claims=claims, **told)
         if need in ("spec", "code") and PurePosixPath(path).is_relative_to(_ROOTS_OWN):
             yield fault("path-of-root", at=path)
     if not any(need == "spec" for need, _ in request.needs) and not manifest.is_held(request.home, profile):
-        yield fault("path-not-in-pod", at=request.home, what="home", claims=None)
+        yield fault("path-not-in-pod", at=request.home, what="home", claims=None, study=None, other="home")
 
 
 def _size(found: Sequence[Document]) -> Iterator[Fault]:

@@ -27,9 +27,16 @@ ENTRIES: dict[str, Entry] = {
     ),
     "path-not-in-pod": Entry(
         "the driver's pod does not see this path, which holds the {what}{claims:? (claims are mounted at *)}",
-        "move it to a volume that kubernetes.claims mounts at the same path as here, or use an address: s3:// for data "
-        "and checkpoints, postgresql:// for the study",
-        {"what": "study", "claims": ["/shared"]},
+        "{study:?keep the study in PostgreSQL: storage.study takes postgresql://HOST/NAME. A volume that "
+        "kubernetes.claims mounts would hold the file, but its locks can fail there}{other:?move it to a volume that "
+        "kubernetes.claims mounts at the same path as here, or use an address, as s3:// for data and checkpoints}",
+        {"what": "study", "claims": ["/shared"], "study": "study", "other": None},
+    ),
+    "launch-variable-lacking": Entry(
+        "needs {name}, which no pod would have",
+        "name the Secret that has it in `driver_secrets` or `secrets` of the profile; if it is no secret, give it in "
+        "`environment` of the profile, or give a default: ${{{name}:-default}}",
+        {"name": "STUDY_URL"},
     ),
     "path-of-root": Entry(
         "lies in root's own folder, which the user of a pod may not read",
@@ -110,5 +117,18 @@ ENTRIES: dict[str, Entry] = {
         "the RayJob {name} has no log yet, or none any more",
         "look with `sweep status`; `kubectl describe rayjob {name}` shows what Kubernetes did",
         {"name": "co2"},
+    ),
+}
+
+NOTES: dict[str, Entry] = {
+    "launch-variables-of-secrets": Entry(
+        "the pods need {names}, which the Secrets {secrets} must have",
+        example={"names": ["STUDY_URL"], "secrets": ["study"]},
+    ),
+    "study-file-on-claim": Entry(
+        "the study is a SQLite file, {file}, on a volume of several pods. Most such volumes are NFS or CephFS, where "
+        "its locks can fail, and with them the lease that lets one of two attempts drive",
+        "keep the study in PostgreSQL, as postgresql://HOST/NAME",
+        {"file": "/shared/runs/study.db"},
     ),
 }

@@ -132,6 +132,16 @@ NOTES: dict[str, Entry] = {
         "keep the study in PostgreSQL, or give the file a folder on a disk of the machine that drives",
         {"kind": "nfs4"},
     ),
+    "launch-address-unknown": Entry(
+        "{fields}: not known here, and not checked; the driver checks it there before anything is trained",
+        "export its variables here, too, to have it checked before",
+        {"fields": ["storage.study"]},
+    ),
+    "launch-store-unreached": Entry(
+        "not checked, as this machine does not reach it: {why}; the driver checks it there before anything is trained",
+        "launch from where it can be reached, as through `kubectl port-forward`, to have it checked before",
+        {"why": "storage.study: the database's server can't be reached: could not translate host name \"db.ml.svc\""},
+    ),
     "launch-folders-not-checked": Entry(
         "the spec, its data and the home must be seen by all nodes under the same paths, which is not checked",
         "name the folders that are shared in `shared` of the cluster's profile; data may travel by a bucket (--upload)",

@@ -55,6 +55,15 @@ def test_a_study_in_a_file_on_a_network_is_told_with_the_way_out(folder, slurm, 
     assert (answer.code, "network file system" in answer.err) == (0, False)
 
 
+def test_a_study_that_only_the_nodes_reach_is_launched_and_followed(folder, slurm, quick, sweep):
+    study = "storage.study=postgresql://127.0.0.1:1/db"
+    answer = sweep("launch", "tiny.yaml", *ON, "--set", study)
+    assert answer.code == 0, answer.err
+    assert "not checked, as this machine does not reach it: storage.study: " in answer.out
+    assert "launched as slurm job 12: PENDING" in sweep("status", "tiny").out
+    assert "asked to end the job 12" in sweep("stop", "tiny").out
+
+
 def test_a_dry_run_prints_the_script_and_writes_nothing(folder, slurm, quick, sweep):
     answer = sweep("launch", "tiny.yaml", *ON, "--nodes", "2", "--time", "1:00:00", "--dry-run")
     assert answer.code == 0

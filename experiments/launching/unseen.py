@@ -1,0 +1,125 @@
+"""Plans a sweep where not all of it can be seen: only the nodes may know an address of it, or reach its study."""
+
+import os
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cluster.launch.profile import KubernetesProfile, SlurmProfile
+from cluster.study.database import file_of
+from experiments import lookup
+from experiments.home import Home
+from experiments.operations import running
+from experiments.planning import Plan, make
+from experiments.spec.mapping import literal
+from experiments.spec.yaml_parser import value_at
+from experiments.trials.earlier import with_first
+from lstm.messages.message import Note, note
+from lstm.records.errors import BadInput, Fault, fault, why_of
+
+# By field: an address of the right form, in place of one that is not known here. No host has such a name (RFC 2606).
+_UNKNOWN = {
+    "storage.study": "postgresql://unknown.invalid/unknown",
+    "storage.checkpoints": "s3://unknown.invalid/unknown",
+    "tracking.uri": "http://unknown.invalid",
+    "tracking.notify": "https://unknown.invalid",
+}
+_ASKED = ("storage.study", "storage.checkpoints")  # a launch opens these
+_AWAY = {"study-server-unreached", "checkpoint-store-unreadable", "store-unreachable"}
+_OF_EACH = {"HOME", "HOSTNAME", "PATH"}  # variables that every container has
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and what could not be seen for it."""
+
+    plan: Plan
+    notes: tuple[Note, ...] = ()
+    is_study_seen: bool = True
+    unknown: Mapping[str, str] = field(default_factory=dict)  # by address that stands in: what the spec has there
+
+    def shown(self, kept: Mapping[str, str]) -> dict[str, str]:
+        """Return addresses as the spec has them, in place of those that stand in."""
+        found = dict(kept)
+        for address, written in self.unknown.items():
+            found = {name: text.replace(address, written) for name, text in found.items()}
+        return found
+
+
+def planned(
+    named: str, home: Home, profile: SlurmProfile | KubernetesProfile, overrides: Sequence[str], code: str | None
+) -> Planned:
+    """Plan a sweep as `run` does, as far as it can be seen here; start and write nothing.
+
+    Raises:
+        BadInput: `run` would refuse the sweep, or the nodes would lack a variable of the spec.
+    """
+    notes, stand_ins, unknown = list[Note](), list[str](), dict[str, str]()
+    if isinstance(profile, KubernetesProfile):
+        notes += _of_secrets(named, home, profile, overrides)
+        stand_ins = [*_stand_ins(named, home, profile, overrides, unknown)]
+    given = (*overrides, *stand_ins)
+    if fields := [each for each in _ASKED if _UNKNOWN[each] in unknown]:
+        notes.append(note("launch-address-unknown", fields=fields))
+        away = None
+    else:
+        try:
+            return Planned(running.prepare(named, home, None, given, code=code).plan, tuple(notes), unknown=unknown)
+        except BadInput as error:
+            if not {each.code for each in error.faults} <= _AWAY:
+                raise
+            away = error
+    plan = make(lookup.spec(named, home, given, execute=True, code=code), home)
+    if away:
+        if not _is_away(plan, away):
+            raise away
+        notes.append(note("launch-store-unreached", why=plan.spec.document.hide(why_of(away))))
+    return Planned(with_first(plan, None), tuple(notes), is_study_seen=False, unknown=unknown)
+
+
+def _is_away(plan: Plan, error: BadInput) -> bool:
+    """Return whether an error is about a server, which the nodes may reach, and not about files of this machine."""
+    order, of_study = plan.order, any(each.code.startswith("study-") for each in error.faults)
+    return file_of(order.study_url) is None if of_study else "://" in order.sweep_folder
+
+
+def _of_secrets(named: str, home: Home, profile: KubernetesProfile, overrides: Sequence[str]) -> Iterator[Note]:
+    """Yield a note on the variables that Secrets must have.
+
+    Raises:
+        BadInput: there are such variables, and no Secrets.
+    """
+    document = lookup.document(named, home, overrides, {})
+    lacking = {
+        wrong.values["name"]: at
+        for _, at, wrong in reversed(document.lacking)
+        if wrong.values["name"] not in {*profile.environment, *_OF_EACH}
+    }
+    secrets = [*profile.driver_secrets, *profile.secrets]
+    if lacking and not secrets:
+        faults = [_lacking(document.where(at), at, name) for name, at in reversed(lacking.items())]
+        raise BadInput(*faults)
+    if lacking:
+        yield note("launch-variables-of-secrets", secrets=secrets, names=[*reversed(lacking)])
+
+
+def _lacking(place: str, at: Sequence[object], name: str) -> Fault:
+    return fault("launch-variable-lacking", ".".join(map(str, at)), at=place, name=name)
+
+
+def _stand_ins(
+    named: str, home: Home, profile: KubernetesProfile, overrides: Sequence[str], unknown: dict[str, str]
+) -> Iterator[str]:
+    """Yield overrides for the fields that need variables which this machine lacks: as the pods have them, if known.
+
+    What is not known is put into `unknown`.
+    """
+    here = lookup.document(named, home, overrides)
+    there = lookup.document(named, home, overrides, ChainMap(dict(profile.environment), dict(os.environ)))
+    for at in dict.fromkeys(at for _, at, _ in here.lacking):
+        path = ".".join(map(str, at))
+        if there.without(at) is None:
+            yield f"{path}={literal(value_at(there.filled, at))}"
+        elif path in _UNKNOWN:
+            unknown[_UNKNOWN[path]] = str(value_at(here.written, at))
+            yield f"{path}={literal(_UNKNOWN[path])}"
