@@ -85,7 +85,7 @@ def _secrets(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator
         }
     for path, (has_password, name) in found.items():
         if has_password or name:
-            what = {"name": name or None, "address": None if name else "password"}
+            what: dict[str, Any] = {"name": name or None, "address": None if name else "password"}
             yield fault("launch-secret-in-profile", f"{system}.{path}", **what, **told)
 
 

@@ -127,7 +127,7 @@ def with_study(folder, address):
 @pytest.mark.parametrize(
     ("study", "said"),
     [
-        (None, "storage.study, storage.checkpoints: not known here, and not checked; the driver checks it there"),
+        (None, "storage.study, storage.checkpoints: not known here, and not checked. The driver checks it there"),
         ("postgresql://u:TOPSECRET@127.0.0.1:1/db", "not checked, as this machine does not reach it: storage.study: "),
     ],
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from cluster.launch.kubernetes import manifest
 from cluster.launch.kubernetes.documents import Document, documents
@@ -62,7 +63,7 @@ def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
         if need in ("data", *_KEPT) and not manifest.is_held(path, profile):
             claims = [each.path for each in profile.claims] or None
             is_study = need == "study"
-            told = {"study": need if is_study else None, "other": None if is_study else need}
+            told: dict[str, Any] = {"study": need if is_study else None, "other": None if is_study else need}
             yield fault("path-not-in-pod", at=path, what=need, claims=claims, **told)
         if need in ("spec", "code") and PurePosixPath(path).is_relative_to(_ROOTS_OWN):
             yield fault("path-of-root", at=path)

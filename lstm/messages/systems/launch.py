@@ -133,12 +133,12 @@ NOTES: dict[str, Entry] = {
         {"kind": "nfs4"},
     ),
     "launch-address-unknown": Entry(
-        "{fields}: not known here, and not checked; the driver checks it there before anything is trained",
+        "{fields}: not known here, and not checked. The driver checks it there before anything is trained",
         "export its variables here, too, to have it checked before",
         {"fields": ["storage.study"]},
     ),
     "launch-store-unreached": Entry(
-        "not checked, as this machine does not reach it: {why}; the driver checks it there before anything is trained",
+        "not checked, as this machine does not reach it: {why}. The driver checks it there before anything is trained",
         "launch from where it can be reached, as through `kubectl port-forward`, to have it checked before",
         {"why": "storage.study: the database's server can't be reached: could not translate host name \"db.ml.svc\""},
     ),
