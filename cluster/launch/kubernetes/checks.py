@@ -64,11 +64,12 @@ def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
             claims = [each.path for each in profile.claims] or None
             is_study = need == "study"
             told: dict[str, Any] = {"study": need if is_study else None, "other": None if is_study else need}
+            told["upload"] = need if need == "data" else None
             yield fault("path-not-in-pod", at=path, what=need, claims=claims, **told)
         if need in ("spec", "code") and PurePosixPath(path).is_relative_to(_ROOTS_OWN):
             yield fault("path-of-root", at=path)
     if not any(need == "spec" for need, _ in request.needs) and not manifest.is_held(request.home, profile):
-        yield fault("path-not-in-pod", at=request.home, what="home", claims=None, study=None, other="home")
+        yield fault("path-not-in-pod", at=request.home, what="home", claims=None, study=None, other="home", upload=None)
 
 
 def _size(found: Sequence[Document]) -> Iterator[Fault]:

@@ -29,8 +29,9 @@ ENTRIES: dict[str, Entry] = {
         "the driver's pod does not see this path, which holds the {what}{claims:? (claims are mounted at *)}",
         "{study:?keep the study in PostgreSQL: storage.study takes postgresql://HOST/NAME. A volume that "
         "kubernetes.claims mounts would hold the file, but its locks can fail there}{other:?move it to a volume that "
-        "kubernetes.claims mounts at the same path as here, or use an address, as s3:// for data and checkpoints}",
-        {"what": "study", "claims": ["/shared"], "study": "study", "other": None},
+        "kubernetes.claims mounts at the same path as here, or use an address, as s3:// for data and checkpoints}"
+        "{upload:?, or let it travel by a bucket with --upload s3://BUCKET/FOLDER}",
+        {"what": "study", "claims": ["/shared"], "study": "study", "other": None, "upload": None},
     ),
     "launch-variable-lacking": Entry(
         "needs {name}, which no pod would have",

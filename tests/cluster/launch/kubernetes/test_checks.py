@@ -51,6 +51,13 @@ def test_a_refusal_names_the_claims_and_the_way_out():
     assert fault.mend.startswith("keep the study in PostgreSQL"), "not a volume, on which its locks can fail"
 
 
+def test_data_that_no_pod_sees_may_travel_by_a_bucket():
+    asked = launches.request(needs=(("spec", "/a"), ("data", "/b.csv"), ("checkpoints", "/c")))
+    data, checkpoints = checks.check(asked, manifest.render(asked))
+    assert "--upload s3://BUCKET/FOLDER" in data.mend
+    assert "--upload" not in checkpoints.mend
+
+
 @pytest.mark.parametrize("text", ["a: b: c", "- 1\n", "a\n"])
 def test_what_is_no_manifest_is_told_and_not_raised(text):
     assert [each.code for each in checks.check(launches.request(), text)] == ["manifest-unreadable"]
