@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -176,7 +177,7 @@ def _request(
         system=system,
         name=plan.order.name,
         named=os.path.abspath(named) if is_file else named,  # noqa: PTH100 # a link stays one
-        spec_text=document.text,
+        spec_text=_whole(document, is_file=is_file),
         overrides=tuple(overrides),
         code=code and os.path.abspath(code),  # noqa: PTH100
         home=str(home.folder),
@@ -187,6 +188,12 @@ def _request(
         variables=tuple(dict.fromkeys(_VARIABLE.findall(str(document.written)))),
         needs=tuple(_needs(plan, named if is_file else None, code)),
     )
+
+
+def _whole(document: yaml_document.Document, *, is_file: bool) -> str:
+    """Return a spec's text with the mark that some editors put before it, which no reader keeps."""
+    is_marked = is_file and Path(document.path).read_bytes().startswith(BOM_UTF8)
+    return "\ufeff" * is_marked + document.text
 
 
 def _data(plan: Plan) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Checks a manifest before it is submitted: KubeRay's rules, and whether the driver's pod sees its files."""
 
+import base64
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -71,5 +72,6 @@ def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
 def _size(found: Sequence[Document]) -> Iterator[Fault]:
     for each in found:
         size = sum(len(text.encode()) for text in (each.get("data") or {}).values())
+        size += sum(len(base64.b64decode(text)) for text in (each.get("binaryData") or {}).values())
         if each.get("kind") == "ConfigMap" and size > FILES_BYTES:
             yield fault("files-too-large", size=size, most=FILES_BYTES)

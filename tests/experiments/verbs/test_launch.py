@@ -1,13 +1,19 @@
+import base64
+import hashlib
 import json
 import multiprocessing
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from cluster.launch import record
+from experiments import planning
 
 ON = ("--on", "slurm")
+MEAN = Path(__file__).parents[1] / "cells" / "mean.py"
 
 
 @pytest.fixture
@@ -37,7 +43,7 @@ def quick(monkeypatch):
 
 def described(plan, at_once):
     told = {"sweep": plan.order.name, "task": "forecast", "trials": 4, "device": "cpu", "sweep_s": [10.0, 7300.0]}
-    return {**told, "warnings": plan.notes}
+    return {**told, "warnings": planning.warnings(plan)}
 
 
 def test_a_study_in_a_file_on_a_network_is_told_with_the_way_out(folder, slurm, quick, sweep, monkeypatch):
@@ -149,6 +155,28 @@ def test_a_password_of_the_spec_is_in_no_configmap(folder, slurm, quick, sweep):
     assert "keep it in a Secret that `driver_secrets` of the profile names" in answer.err
     assert "TOP" not in answer.out + answer.err
     assert sweep("launch", "tiny.yaml", *ON, "--set", here, "--dry-run").code == 0, "Slurm's job only names the file"
+
+
+@pytest.mark.parametrize("content", [b"# -*- coding: latin-1 -*-\nWORD = '\xe9'\n", b"WORD = 1\r\n"])
+def test_own_code_is_in_a_pod_as_the_launch_has_read_it(folder, quick, sweep, content):
+    """A sweep is refused for code with another digest, so a line's end that changes on the way would end it."""
+    code = content + MEAN.read_bytes()
+    (folder / "mean.py").write_bytes(code)
+    (folder / "tiny.yaml").write_bytes(b"\xef\xbb\xbf" + (folder / "tiny.yaml").read_bytes() + b"# \r\n")
+    profile = folder / "profile.yaml"
+    profile.write_text(f"kubernetes: {{image: a, memory: 4G, claims: [{{name: a, path: {folder}}}]}}\n")
+    words = ("--on", "kubernetes", "--profile", profile, "--set", "model={cell: 'mean.py:Mean'}", "--dry-run")
+    answer = sweep("launch", "tiny.yaml", *words)
+    assert answer.code == 0, answer.err
+    sent = next(yaml.safe_load_all(answer.out))
+    texts = {name: text.encode() for name, text in sent["data"].items()}
+    files = texts | {name: base64.b64decode(text) for name, text in sent.get("binaryData", {}).items()}
+    digest = hashlib.sha256(files["code-0.py"]).hexdigest()
+    assert (
+        files["code-0.py"],
+        f"mean.py: is your own code and is executed here and by every worker (SHA-256 {digest[:12]}" in answer.err,
+    ) == (code, True), answer.err
+    assert files["spec.yaml"] == (folder / "tiny.yaml").read_bytes()
 
 
 def test_variables_of_sbatch_change_no_request_that_was_shown(folder, slurm, quick, sweep, monkeypatch):
