@@ -103,7 +103,13 @@ def unopened(error: BaseException | None) -> BadInput:
     """Return the error of a database that can't be opened, without SQLAlchemy's text, which may hold a password."""
     if str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
         return refused("study-database-readonly", FIELD, why=driver_text(error))
-    return refused("study-database-unopened", FIELD, why=driver_text(error))
+    return refused("study-disk-full" if is_full(error) else "study-database-unopened", FIELD, why=driver_text(error))
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Return whether a database has no room: its file's disk, its user's share of it, or its server's disk."""
+    theirs = getattr(error, "orig", None)
+    return getattr(theirs, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(theirs, "pgcode", "") == "53100"
 
 
 def driver_text(error: BaseException | None) -> str:
