@@ -50,10 +50,8 @@ def _checkpoint_bytes(plan: Plan) -> tuple[int, int]:
     """Return what the checkpoints take in the end: of the smallest networks one each, of the largest two."""
     order = plan.order
     low, high = suggest.ends(order.base, order.search.space) if order.search else (order.base, order.base)
-    trials = min(order.n_trials, order.combinations or order.n_trials)
-    trials += bool(order.search) and not order.base_is_first
     top = order.storage.top
-    kept = trials if top is None else min(trials, top + 2)  # the base, and one that trains
+    kept = order.trials if top is None else min(order.trials, top + 2)  # the base, and one that trains
     least, most = sorted(checkpoint_bytes(each, plan.series) for each in (low, high))
     return kept * least, 2 * kept * most
 

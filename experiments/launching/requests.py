@@ -47,6 +47,7 @@ class Ready:
     plan: Mapping[str, Any]  # as `planning.describe` returns it
     study_url: str = field(repr=False)
     uploads: tuple[Upload, ...] = ()  # what the bucket gets when the sweep is submitted
+    notes: tuple[Note, ...] = ()  # what could be asked for otherwise
 
     def rows(self, *, whole: bool = True) -> list[tuple[str, str]]:
         """Return what will be submitted, and what is known of its run, in words, each with a label.
@@ -71,6 +72,7 @@ class Ready:
             "sweep_s": list(shape.seconds),
             "runs": shape.runs,
             "unknown": list(shape.unknown),
+            "notes": list(self.notes),
             "uploads": [{"path": each.path, "address": each.address} for each in self.uploads],
         }
 
@@ -95,7 +97,8 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
     uploads = bring.uploads(_data(plan), asked.upload) if asked.upload else ()
-    return Ready(bring.rewritten(request, uploads), shape, found, plan.order.study_url, uploads)
+    notes = tuple(_idle(shape, profile))
+    return Ready(bring.rewritten(request, uploads), shape, found, plan.order.study_url, uploads, notes)
 
 
 def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
@@ -113,7 +116,7 @@ def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
         time_s=seconds(profile.time) if profile.time else None,
         warn_s=profile.warn if isinstance(profile, SlurmProfile) else 0,
     )
-    shape = Shape.of(size, resources)
+    shape = Shape.of(size, resources, plan.order.width)
     if not shape.at_once:
         cpus, gpus = resources.cpus_per_trial, shape.gpus_per_trial
         raise refused(
@@ -138,7 +141,7 @@ def _rows(ready: Ready, *, whole: bool) -> Iterator[tuple[str, str]]:
         yield "upload", f"{upload.path} to {upload.address}"
     for told in shape.unknown:
         yield "unknown", str(told)
-    for told in plan["warnings"] if whole else ():
+    for told in [*ready.notes, *(plan["warnings"] if whole else ())]:
         yield "note", str(told)
 
 
@@ -151,6 +154,15 @@ def _unknown(found: Mapping[str, Any], shape: Shape, system: str, *, is_checked:
     if shape.runs and shape.runs[1] > 1:
         low, high = shape.runs
         yield note("launch-of-several-runs" if system == "slurm" else "launch-ends-early", low=low, high=high)
+
+
+def _idle(shape: Shape, profile: SlurmProfile | KubernetesProfile) -> Iterator[Note]:
+    """Yield a note if nodes are asked for that no trial will ever use."""
+    nodes, busy = shape.size.nodes, shape.busy
+    is_held = isinstance(profile, SlurmProfile) or profile.queue is not None
+    if busy < nodes:
+        told = {"at_once": shape.at_once, "idle": nodes - busy, "nodes": nodes, "busy": busy}
+        yield note("launch-nodes-idle", at="--nodes", **told, held="held" if is_held else None)
 
 
 def _secrets(plan: Plan) -> Iterator[Fault]:

@@ -44,6 +44,6 @@ def _show_text(ready: Ready, text: str, *, as_json: bool) -> None:
     if as_json:
         emit({**ready.document(), "text": text})
         return
-    for each in [*ready.shape.unknown, *ready.plan["warnings"]]:
+    for each in [*ready.shape.unknown, *ready.notes, *ready.plan["warnings"]]:
         print_note(each)
     print(text, end="")

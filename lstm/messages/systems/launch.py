@@ -116,6 +116,12 @@ NOTES: dict[str, Entry] = {
         "slower",
         example={"device": "cpu", "gpus": None},
     ),
+    "launch-nodes-idle": Entry(
+        "no more than {at_once:,} trials ever run at once, so {idle:,} of {nodes:,} nodes have none{held:?, and are "
+        "held all the same}",
+        "ask for {busy:,}, with --nodes or in the profile; resources.max_concurrent is a bound, too",
+        {"at_once": 4, "idle": 99, "nodes": 100, "busy": 1, "held": "held"},
+    ),
     "launch-of-several-runs": Entry(
         "the time limit cuts the sweep into {low} to {high} runs of the job, between which it waits for nodes again",
         example={"low": 1, "high": 3},

@@ -267,10 +267,27 @@ def test_the_plan_says_what_a_sweep_is_on_a_system(folder, slurm, sweep):
     answer = sweep("plan", "tiny.yaml", *ON, "--nodes", "3", "--cpus", "2")
     assert answer.code == 0, answer.err
     assert "3 nodes of slurm, each with 2 CPUs, 0 GPUs" in answer.out
-    assert "6 trials, 2 a node" in answer.out
+    assert "have none" not in answer.out
+    assert "5 trials, at most 2 a node" in answer.out, "the base is one of them"
     assert not (folder / "runs").exists()
     answer = sweep("plan", "tiny.yaml", "--nodes", "3")
     assert (answer.code, "--nodes needs --on." in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize(("queue", "held"), [((), False), (("--queue", "team"), True), (None, True)])
+def test_nodes_that_no_trial_will_use_are_told_with_the_number_to_ask_for(folder, slurm, quick, sweep, queue, held):
+    (slurm / "lstm-sweeps").mkdir()
+    profile = f"kubernetes: {{image: a, memory: 4G, claims: [{{name: a, path: {folder}}}]}}\nslurm: {{nodes: 100}}\n"
+    (slurm / "lstm-sweeps" / "clusters.yaml").write_text(profile)
+    on = ("--nodes", "100", "--cpus", "4", *(ON if queue is None else ("--on", "kubernetes", *queue)))
+    answer = sweep("launch", "tiny.yaml", *on, "--dry-run")
+    said = "no more than 5 trials ever run at once, so 98 of 100 nodes have none"
+    assert (answer.code, said in answer.err, "held all the same" in answer.err) == (0, True, held), answer.err
+    assert "ask for 2, with --nodes" in answer.err
+    told = json.loads(sweep("launch", "tiny.yaml", *on, "--dry-run", "--json").out)
+    assert (told["at_once"], [each["code"] for each in told["notes"]]) == (5, ["launch-nodes-idle"])
+    told = json.loads(sweep("launch", "tiny.yaml", *on, "--nodes", "2", "--dry-run", "--json").out)
+    assert (told["at_once"], told["notes"]) == (5, [])
 
 
 def test_a_finished_sweep_remembers_nothing_of_a_launch(copied, sweep):
