@@ -41,7 +41,7 @@ def uploads(paths: Mapping[str, str], bucket: str) -> tuple[Upload, ...]:
     if wrong := [*faults_of_folder(FLAG, bucket)]:
         raise BadInput(*wrong)
     if folder_of(bucket) is not None:
-        raise refused("upload-to-no-bucket", at=FLAG)
+        raise refused("upload-to-no-bucket", at=FLAG, empty=None if bucket.strip() else "empty")
     return tuple(_upload(field, path, bucket) for field, path in paths.items() if "://" not in path)
 
 

@@ -8,7 +8,7 @@ from cluster.launch.profile import KubernetesProfile, SlurmProfile
 from cluster.ray_backend.room import fit
 from lstm.messages.message import Note
 
-Need = Literal["spec", "data", "code", "home", "study", "checkpoints"]
+Need = Literal["spec", "data", "code", "home", "study", "checkpoints", "records"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,11 +76,14 @@ def _faults(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[
             yield fault("launch-secret-in-profile", f"{system}.{name}", **told)
 
 
+def has_profile(file: str | None) -> bool:
+    """Return whether there is a profile: a file that is named, or the user's own."""
+    return file is not None or ((own := usual()) is not None and own.exists())
+
+
 def _source(system: str, file: str | None) -> Source:
-    if file is not None:
-        return file
-    own = usual()
-    return str(own) if own and own.exists() else Given.of({system: {"nodes": 1}})
+    given = file if file is not None else usual()
+    return str(given) if given is not None and has_profile(file) else Given.of({system: {"nodes": 1}})
 
 
 def _as_typed(each: Fault, typed: Mapping[str, str], system: str) -> Fault:

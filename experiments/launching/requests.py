@@ -14,6 +14,7 @@ from cluster.launch.bring import Upload
 from cluster.launch.profile import KubernetesProfile, SlurmProfile, memory_mb, seconds
 from cluster.launch.request import Need, Request, Shape, Size
 from cluster.study.database import file_of
+from dashboards.tracking import store
 from experiments.home import Home
 from experiments.launching import profiles
 from experiments.operations import running
@@ -48,6 +49,11 @@ class Ready:
     study_url: str = field(repr=False)
     uploads: tuple[Upload, ...] = ()  # what the bucket gets when the sweep is submitted
     notes: tuple[Note, ...] = ()  # what could be asked for otherwise
+
+    def not_submitted(self) -> "Ready":
+        """Return the same with a note for each file that must be in the bucket before the text is submitted."""
+        more = (note("launch-upload-first", at=each.path, address=each.address) for each in self.uploads)
+        return replace(self, notes=(*self.notes, *more))
 
     def rows(self, *, whole: bool = True) -> list[tuple[str, str]]:
         """Return what will be submitted, and what is known of its run, in words, each with a label.
@@ -96,9 +102,13 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     unknown = _unknown(found, shape, asked.system, is_checked=bool(profile.shared) or asked.system != "slurm")
     shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
-    uploads = bring.uploads(_data(plan), asked.upload) if asked.upload else ()
-    notes = tuple(_idle(shape, profile))
-    return Ready(bring.rewritten(request, uploads), shape, found, plan.order.study_url, uploads, notes)
+    uploads = bring.uploads(_data(plan), asked.upload) if asked.upload is not None else ()
+    notes = [*_idle(shape, profile)]
+    if asked.upload is not None and not uploads:
+        notes.append(note("launch-nothing-to-upload", at=bring.FLAG))
+    if _goes_with_pod(plan, profile):
+        notes.append(note("launch-records-go-with-pod", at="tracking.uri", home=str(home.folder)))
+    return Ready(bring.rewritten(request, uploads), shape, found, plan.order.study_url, uploads, tuple(notes))
 
 
 def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
@@ -198,7 +208,7 @@ def _request(
         profile=profile,
         python=sys.executable,
         variables=tuple(dict.fromkeys(_VARIABLE.findall(str(document.written)))),
-        needs=tuple(_needs(plan, named if is_file else None, code)),
+        needs=tuple(_needs(plan, named if is_file else None, code, profile)),
     )
 
 
@@ -214,7 +224,9 @@ def _data(plan: Plan) -> dict[str, str]:
     return {name: path if "://" in path else os.path.abspath(path) for name, path in found.items()}  # noqa: PTH100
 
 
-def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Need, str]]:
+def _needs(
+    plan: Plan, spec: str | None, code: str | None, profile: SlurmProfile | KubernetesProfile
+) -> Iterator[tuple[Need, str]]:
     """Yield the files and folders of this machine that the driver needs where it runs."""
     order = plan.order
     if spec is not None:
@@ -228,3 +240,17 @@ def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Nee
     checkpoints = order.storage.checkpoints or str(plan.home.sweep(order.name))
     if "://" not in checkpoints:
         yield "checkpoints", checkpoints
+    records = store.file_of(plan.tracking_uri)
+    if records is not None and not _goes_with_pod(plan, profile):
+        yield "records", str(records.absolute())
+
+
+def _goes_with_pod(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> bool:
+    """Return whether what MLflow has of a sweep goes with the driver's pod: in a home that no volume holds.
+
+    That is no fault, because `sweep rebuild` writes it again from the study and the checkpoints.
+    """
+    if not isinstance(profile, KubernetesProfile) or plan.artifacts is None:
+        return False
+    is_here = store.file_of(plan.tracking_uri) in (None, plan.home.database)
+    return is_here and not any(plan.home.folder.is_relative_to(each.path) for each in profile.claims)

@@ -12,7 +12,10 @@ from cluster.launch.request import Request
 from cluster.launch.system import System, system
 from cluster.launch.tool import Missing
 from experiments.home import Home, user
-from lstm.records.errors import BadInput, refused
+from experiments.launching.profiles import has_profile
+from experiments.launching.requests import Ready
+from lstm.messages.message import note
+from lstm.records.errors import BadInput, refused, why_of
 
 
 def text_of(request: Request) -> str:
@@ -26,6 +29,22 @@ def text_of(request: Request) -> str:
     if faults := found.check(request, text):
         raise BadInput(*faults)
     return text
+
+
+def looked_at(ready: Ready, profile: str | None) -> Ready:
+    """Return what is ready, checked as `launch` checks it; where there is no profile yet, what is wrong is noted.
+
+    Raises:
+        BadInput: `launch` would refuse it.
+    """
+    try:
+        text_of(ready.request)
+    except BadInput as error:
+        if has_profile(profile):
+            raise
+        told = (note("launch-will-refuse", why=why_of(BadInput(each))) for each in error.faults)
+        return replace(ready, notes=(*ready.notes, *told))
+    return ready
 
 
 def submit(request: Request, home: Home, text: str, study_url: str, uploads: Sequence[Upload] = ()) -> Launched:

@@ -12,7 +12,7 @@ from cluster.launch.request import Request
 from lstm.records.errors import Fault, fault
 
 FILES_BYTES = 1_000_000  # Kubernetes takes 1 MiB for a ConfigMap, with its names
-_KEPT = ("study", "checkpoints")
+_WORDS = {"data": "data", "study": "study", "checkpoints": "checkpoints", "records": "records of MLflow"}
 _ROOTS_OWN = PurePosixPath("/root")  # closed to other users in each image
 
 
@@ -60,13 +60,14 @@ def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
     for need, path in request.needs:
         if "://" in path:
             continue
-        if need in ("data", *_KEPT) and not manifest.is_held(path, profile):
+        if need in _WORDS and not manifest.is_held(path, profile):
             claims = [each.path for each in profile.claims] or None
-            yield fault("path-not-in-pod", at=path, what=need, claims=claims)
+            upload = need if need == "data" else None
+            yield fault("path-not-in-pod", at=path, what=_WORDS[need], claims=claims, upload=upload)
         if need in ("spec", "code") and PurePosixPath(path).is_relative_to(_ROOTS_OWN):
             yield fault("path-of-root", at=path)
     if not any(need == "spec" for need, _ in request.needs) and not manifest.is_held(request.home, profile):
-        yield fault("path-not-in-pod", at=request.home, what="home", claims=None)
+        yield fault("path-not-in-pod", at=request.home, what="home", claims=None, upload=None)
 
 
 def _size(found: Sequence[Document]) -> Iterator[Fault]:

@@ -35,6 +35,7 @@ _RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OU
 _FIELDS = {  # of the spec or the profile, by what is needed
     "study": "storage.study",
     "checkpoints": "storage.checkpoints",
+    "records": "tracking.uri",
     "environment": "`environment` of the profile",
 }
 
@@ -165,7 +166,7 @@ def _not_shared(request: Request, shared: Sequence[str]) -> Iterator[Fault]:
     for need, path in (*request.needs, ("environment", _python(request))):
         if any(Path(path).is_relative_to(each) for each in shared):
             continue
-        if need in ("study", "checkpoints") and Path(path).is_relative_to(request.home):
+        if need in ("study", "checkpoints", "records") and Path(path).is_relative_to(request.home):
             continue
         told: dict[str, Any] = {
             "file": need if need in ("spec", "data", "code") else None,

@@ -27,9 +27,10 @@ ENTRIES: dict[str, Entry] = {
     ),
     "path-not-in-pod": Entry(
         "the driver's pod does not see this path, which holds the {what}{claims:? (claims are mounted at *)}",
-        "move it to a volume that kubernetes.claims mounts at the same path as here, or use an address: s3:// for data "
-        "and checkpoints, postgresql:// for the study",
-        {"what": "study", "claims": ["/shared"]},
+        "move it to a volume that kubernetes.claims mounts at the same path as here{upload:?; or let it travel by a "
+        "bucket with --upload s3://BUCKET/FOLDER}; or use an address: s3:// for data and checkpoints, postgresql:// "
+        "for the study, that of a server for MLflow",
+        {"what": "study", "claims": ["/shared"], "upload": None},
     ),
     "path-of-root": Entry(
         "lies in root's own folder, which the user of a pod may not read",

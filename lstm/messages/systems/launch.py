@@ -96,7 +96,11 @@ ENTRIES: dict[str, Entry] = {
         "leave it out{instead:?; its like there is *}",
         {"system": "slurm", "other": "kubernetes", "instead": "--partition that says on which nodes"},
     ),
-    "upload-to-no-bucket": Entry("is no address of a bucket", "write s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+    "upload-to-no-bucket": Entry(
+        "is no address of a bucket{empty:?: it is empty, as a variable of the shell that is not set}",
+        "write s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
+        {"empty": None},
+    ),
     "file-changed": Entry("has changed while it was uploaded", "run the command again when the file is whole"),
     "file-unread": Entry("can't be read: {why}", "check the path and its permissions", {"why": "Permission denied"}),
     "launch-script-wrong": Entry(
@@ -115,6 +119,26 @@ NOTES: dict[str, Entry] = {
         "the time was measured on this machine ({device}), and the nodes {gpus:?with their GPUs }may be faster or "
         "slower",
         example={"device": "cpu", "gpus": None},
+    ),
+    "launch-upload-first": Entry(
+        "the sweep will read this file from {address}, and nothing is uploaded yet",
+        "copy the file there before you submit the text, as with `aws s3 cp` or `gcloud storage cp`; `sweep launch` "
+        "without --dry-run does both",
+        {"address": "s3://lab/up/9f86d081884c/sales.csv"},
+    ),
+    "launch-nothing-to-upload": Entry(
+        "has nothing to upload: the data have addresses of a store already, or there are none",
+        "leave it out",
+    ),
+    "launch-records-go-with-pod": Entry(
+        "what MLflow keeps in the home goes with the driver's pod, since no volume of kubernetes.claims holds {home}",
+        "name an MLflow server in tracking.uri; or write the runs again afterwards with `sweep rebuild`",
+        {"home": "/home/ann/runs"},
+    ),
+    "launch-will-refuse": Entry(
+        "`sweep launch` will refuse this as it is: {why}",
+        "write a profile first (~/.config/lstm-sweeps/clusters.yaml), or give the options",
+        {"why": "kubernetes.image: is missing: the pods need an image with lstm-sweeps"},
     ),
     "launch-nodes-idle": Entry(
         "no more than {at_once:,} trials ever run at once, so {idle:,} of {nodes:,} nodes have none{held:?, and are "

@@ -43,6 +43,7 @@ def test_each_file_goes_under_its_digest_and_addresses_stay(request_of, tmp_path
     ("bucket", "code"),
     [
         ("up", "upload-to-no-bucket"),
+        ("", "upload-to-no-bucket"),
         ("file:///shared/up", "upload-to-no-bucket"),
         ("s3:lab", "address-without-slashes"),
         ("ftp://lab/up", "address-of-unknown-scheme"),

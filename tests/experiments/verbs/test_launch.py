@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,103 @@ def test_the_plan_says_what_a_sweep_is_on_a_system(folder, slurm, sweep):
     assert not (folder / "runs").exists()
     answer = sweep("plan", "tiny.yaml", "--nodes", "3")
     assert (answer.code, "--nodes needs --on." in answer.err) == (2, True)
+
+
+def profile_of(folder, *, shared=None):
+    """A profile with all that a launch needs, whose nodes and pods see one folder."""
+    place = shared or folder
+    kubernetes = f"kubernetes: {{image: a, memory: 4G, claims: [{{name: a, path: {place}}}]}}"
+    file = folder / "profile.yaml"
+    file.write_text(f"{kubernetes}\nslurm: {{shared: [{place}, {sys.prefix}]}}\n")
+    return ("--profile", file)
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """A plan without the rows that are measured."""
+    monkeypatch.setattr("experiments.verbs.plan.show", lambda plan, rows: [print(*row) for row in rows])
+
+
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+@pytest.mark.parametrize("verb", [("launch", "--dry-run"), ("plan",)])
+def test_the_plan_refuses_what_a_launch_refuses(folder, slurm, quick, plain, sweep, system, verb):
+    """All that the nodes need lies outside of what they see; the study would be lost with the first pod."""
+    words = (verb[0], "tiny.yaml", *verb[1:], "--on", system)
+    answer = sweep(*words, *profile_of(folder, shared="/elsewhere"))
+    assert answer.code == 2, answer
+    assert f"{folder}/runs" in answer.err
+    assert f"{folder}/tiny.csv" in answer.err
+    assert "with --upload s3://BUCKET/FOLDER" in answer.err
+    assert sweep(*words, *profile_of(folder)).code == 0
+
+
+def test_a_plan_without_a_profile_says_what_a_launch_needs(folder, slurm, quick, plain, sweep):
+    answer = sweep("plan", "tiny.yaml", "--on", "kubernetes")
+    assert answer.code == 0, answer.err
+    for said in (
+        "kubernetes.image: is missing",
+        "kubernetes.memory: is missing",
+        f"{folder}/tiny.csv: the driver's pod",
+    ):
+        assert f"`sweep launch` will refuse this as it is: {said}" in answer.out
+    (slurm / "lstm-sweeps").mkdir()
+    (slurm / "lstm-sweeps" / "clusters.yaml").write_text("kubernetes: {nodes: 1}\n")
+    answer = sweep("plan", "tiny.yaml", "--on", "kubernetes")
+    assert (answer.code, "kubernetes.image: is missing" in answer.err) == (2, True), answer.err
+
+
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+def test_a_file_of_mlflow_that_no_node_sees_is_refused(folder, slurm, quick, plain, sweep, system):
+    profile = profile_of(folder)
+    for verb in (("launch", "--dry-run"), ("plan",)):
+        words = (verb[0], "tiny.yaml", *verb[1:], "--on", system, *profile)
+        answer = sweep(*words, "--set", "tracking.uri=sqlite:////tmp/mlflow.db")
+        assert (answer.code, "/tmp/mlflow.db" in answer.err) == (2, True), answer.err
+        assert {"slurm": "tracking.uri", "kubernetes": "records of MLflow"}[system] in answer.err
+        assert sweep(*words, "--set", f"tracking.uri=sqlite:///{folder}/mlflow.db").code == 0
+        assert sweep(*words, "--set", "tracking.uri=http://127.0.0.1:1").code == 0
+
+
+def test_records_in_a_home_that_goes_with_the_pod_are_told(folder, slurm, quick, sweep):
+    stores = (f"storage.study=sqlite:///{folder}/study.db", f"storage.checkpoints={folder}/kept")
+    words = [word for each in stores for word in ("--set", each)]
+    words += ["--on", "kubernetes", "--home", folder.parent / "home", "--dry-run", "--json", *profile_of(folder)]
+
+    def noted(*more):
+        answer = sweep("launch", "tiny.yaml", *words, *more)
+        assert answer.code == 0, answer.err
+        return [each["code"] for each in json.loads(answer.out)["notes"]]
+
+    assert noted() == ["launch-records-go-with-pod"]
+    assert noted("--set", "tracking.uri=postgresql://h/mlflow") == ["launch-records-go-with-pod"], "the artifacts do"
+    assert noted("--set", "tracking.uri=http://127.0.0.1:1") == []
+    assert noted("--home", folder / "runs") == []
+
+
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+def test_what_a_dry_run_does_not_upload_is_told(folder, slurm, quick, plain, sweep, system):
+    words = ("tiny.yaml", "--on", system, "--upload", "s3://lab/up", *profile_of(folder))
+    digest = hashlib.sha256((folder / "tiny.csv").read_bytes()).hexdigest()
+    there = f"s3://lab/up/{digest}/tiny.csv"
+    answer = sweep("launch", *words, "--dry-run")
+    said = f"{folder}/tiny.csv: the sweep will read this file from {there}, and nothing is uploaded yet; copy the file"
+    assert (answer.code, said in answer.err, there in answer.out) == (0, True, True), answer.err
+    told = json.loads(sweep("launch", *words, "--dry-run", "--json").out)
+    assert [each["code"] for each in told["notes"]] == ["launch-upload-first"]
+    answer = sweep("plan", *words)
+    assert (answer.code, f"upload {folder}/tiny.csv to {there}" in answer.out) == (0, True), answer
+    told = json.loads(sweep("launch", *words, "--dry-run", "--json", "--set", f"data.path={folder}/tiny.csv").out)
+    assert [each["address"] for each in told["uploads"]] == [there]
+
+
+@pytest.mark.parametrize("verb", [("launch", "--dry-run"), ("launch",), ("plan",)])
+def test_an_empty_place_to_upload_to_is_refused(folder, slurm, quick, plain, sweep, verb):
+    """As of a variable of the shell that is not set."""
+    answer = sweep(verb[0], "tiny.yaml", *verb[1:], *ON, "--upload", "", *profile_of(folder))
+    assert (answer.code, "--upload: is no address of a bucket: it is empty" in answer.err) == (2, True), answer.err
+    assert not (slurm / "calls").exists()
+    answer = sweep("plan", "tiny.yaml", "--upload", "")
+    assert (answer.code, "--upload needs --on." in answer.err) == (2, True)
 
 
 @pytest.mark.parametrize(("queue", "held"), [((), False), (("--queue", "team"), True), (None, True)])

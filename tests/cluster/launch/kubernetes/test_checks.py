@@ -33,6 +33,8 @@ def mounted(*paths):
         ({"needs": (("spec", "/rooted/a.yaml"),)}, []),
         ({"needs": (("spec", "/a.yaml"), ("data", "/home/ann/a.csv"))}, [("path-not-in-pod", "/home/ann/a.csv")]),
         ({"needs": (("spec", "/a.yaml"), ("study", "/shared2/study.db"))}, [("path-not-in-pod", "/shared2/study.db")]),
+        ({"needs": (("spec", "/a.yaml"), ("records", "/tmp/mlflow.db"))}, [("path-not-in-pod", "/tmp/mlflow.db")]),
+        ({"needs": (("spec", "/a.yaml"), ("records", "/shared/mlflow.db"))}, []),
         ({"needs": (("spec", "/a.yaml"), ("checkpoints", "/shared/runs"))}, []),
         ({"needs": (("spec", "/a.yaml"), ("data", "s3://bucket/a.csv"))}, []),
         ({"needs": (), "home": "/home/ann/runs"}, [("path-not-in-pod", "/home/ann/runs")]),
@@ -48,7 +50,11 @@ def test_a_refusal_names_the_claims_and_the_way_out():
         asked := launches.request(needs=(("spec", "/a"), ("study", "/b.db"))), manifest.render(asked)
     )
     assert "the study (claims are mounted at /shared)" in str(fault)
-    assert "postgresql://" in fault.mend
+    assert ("postgresql://" in fault.mend, "--upload" in fault.mend) == (True, False)
+    [fault] = checks.check(
+        asked := launches.request(needs=(("spec", "/a"), ("data", "/b.csv"))), manifest.render(asked)
+    )
+    assert "let it travel by a bucket with --upload s3://" in fault.mend
 
 
 @pytest.mark.parametrize("text", ["a: b: c", "- 1\n", "a\n"])
