@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cluster.launch import written
-from cluster.launch.profile import KubernetesProfile, Profile, SlurmProfile, seconds
+from cluster.launch.profile import LEAST_MB, KubernetesProfile, Profile, SlurmProfile, memory_mb, seconds
 from cluster.launch.slurm import options
 from cluster.launch.system import SYSTEMS
 from experiments.spec import validation, yaml_document
@@ -63,14 +63,17 @@ def _faults(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[
     warn_s = section.warn if isinstance(section, SlurmProfile) else 0
     if section.time and (time_s := seconds(section.time)) <= warn_s:  # Slurm takes 0 for no limit
         yield fault("launch-time-too-short", f"{system}.time", time_s=time_s, warn_s=warn_s or None)
+    for name in ("memory", "head_memory"):
+        if (given := getattr(section, name, None)) and (there := memory_mb(given)) < LEAST_MB:
+            yield fault("launch-memory-too-small", f"{system}.{name}", memory_mb=there, least=LEAST_MB)
     if isinstance(section, SlurmProfile):
         if section.gpu_type and not section.gpus:
             yield fault("gpu-type-without-gpus", f"{system}.gpu_type")
         yield from options.faults(f"{system}.options", section.options)
     setup = section.setup if isinstance(section, SlurmProfile) else ()
-    given = section.environment if isinstance(section, KubernetesProfile) else {}
+    variables = section.environment if isinstance(section, KubernetesProfile) else {}
     values = {f"setup.{number}": line for number, line in enumerate(setup)}
-    for name, value in (values | {f"environment.{each}": text for each, text in given.items()}).items():
+    for name, value in (values | {f"environment.{each}": text for each, text in variables.items()}).items():
         if written.has_password(value):
             told: dict[str, Any] = {each: each if each == system else None for each in SYSTEMS}
             yield fault("launch-secret-in-profile", f"{system}.{name}", **told)

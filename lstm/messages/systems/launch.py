@@ -40,6 +40,11 @@ ENTRIES: dict[str, Entry] = {
         "sweep stops}",
         {"time_s": 60, "warn_s": 120},
     ),
+    "launch-memory-too-small": Entry(
+        "is {memory_mb:,} MiB, and Ray with one trial and the libraries needs at least {least:,} MiB",
+        "give more memory; what the plan says of a trial's memory comes on top for each trial of a node",
+        {"memory_mb": 1, "least": 1024},
+    ),
     "launched-already": Entry(
         "was launched as {system} job {job}, which is {word}{reason:? (*)}",
         "follow the job with `sweep status {sweep}{flag}`, or end it with `sweep stop {sweep}{flag}` first",

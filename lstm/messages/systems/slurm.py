@@ -8,6 +8,11 @@ ENTRIES: dict[str, Entry] = {
         "leave it out; nodes, cpus, gpus, memory and time are fields of the profile",
         {"option": "--requeue"},
     ),
+    "slurm-option-unfit": Entry(
+        "{option} {why}",
+        "leave it out",
+        {"option": "--version", "why": "makes no job: sbatch only says something"},
+    ),
     "gpu-type-without-gpus": Entry(
         "would do nothing: no GPUs are asked for", "give `gpus`, the GPUs of each node, or --gpus; or leave it out"
     ),

@@ -188,6 +188,7 @@ def test_variables_of_sbatch_change_no_request_that_was_shown(folder, slurm, qui
         "TIMELIMIT": "1",
         "MEM_PER_CPU": "1",
         "NO_REQUEUE": "1",
+        "NO_KILL": "1",
         "GPUS": "8",
     }
     for name, value in given.items():
