@@ -55,7 +55,9 @@ def rewritten(request: Request, found: Sequence[Upload]) -> Request:
     moved = {each.path for each in found}
     overrides = (*request.overrides, *(f"{each.field}={each.address}" for each in found))
     needs = tuple((need, path) for need, path in request.needs if need != "data" or path not in moved)
-    return replace(request, overrides=overrides, needs=needs)
+    return replace(
+        request, overrides=overrides, needs=needs, uploads=tuple((each.path, each.address) for each in found)
+    )
 
 
 def send(found: Iterable[Upload]) -> None:

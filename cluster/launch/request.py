@@ -82,3 +82,4 @@ class Request:
     cwd: str = "/"  # the working folder
     variables: tuple[str, ...] = ()  # names of the environment's variables that the spec names
     needs: tuple[tuple[Need, str], ...] = ()  # files and folders here that the driver needs there
+    uploads: tuple[tuple[str, str], ...] = ()  # files here that the driver reads from objects, each with its address

@@ -60,8 +60,14 @@ def _unwritable(places: Sequence[Place]) -> Iterator[tuple[str, Fault]]:
             continue
         tried.add(place.folder)
         why, is_full = room.why_not(place.folder)
-        if why and not is_full:
+        if why and not (is_full and _is_short(place)):
             yield place.area, fault("place-not-writable", at=place.at, why=why, field=place.field)
+
+
+def _is_short(place: Place) -> bool:
+    """Return whether `_short` tells it; of a quota that is used up, the file system often says nothing."""
+    found = room.of(place.folder)
+    return found.free < place.least or (found.files is not None and found.files < room.FILES)
 
 
 def _short(places: Sequence[Place]) -> Iterator[tuple[str, Fault | Note]]:

@@ -31,7 +31,7 @@ from cluster.ray_backend.nodes import Joined
 from cluster.ray_backend.survey import Answer, Node
 from lstm.messages.message import note
 from lstm.records.errors import fault, refused
-from lstm.storage import disk
+from lstm.storage import disk, room
 
 SPEC = """\
 name: tiny
@@ -279,6 +279,13 @@ def test_a_home_that_takes_nothing_is_found(name, doctor, planted, mounted):
     assert (found.code, [line["code"] for line in lines]) == (1, [code])
     assert "name another" in lines[0]["mend"]
     assert "--home" in lines[0]["mend"]
+
+
+def test_a_quota_of_which_the_disk_says_nothing_is_found(doctor, planted, monkeypatch):
+    monkeypatch.setattr(room, "why_not", lambda folder: ("Disk quota exceeded", True))
+    found = doctor("tiny.yaml", address=None)
+    assert (found.code, found.wrong) == (1, [("wrong", "place-not-writable")])
+    assert found.lines[0]["values"]["why"] == "Disk quota exceeded"
 
 
 PLACES = {

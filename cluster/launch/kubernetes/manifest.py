@@ -72,6 +72,7 @@ def _values(request: Request) -> dict[str, Any]:
         queued["kueue.x-k8s.io/priority-class"] = profile.priority
     return {
         "sweep": request.name,
+        "uploads": request.uploads,
         "name": name,
         "namespace": profile.namespace,
         "files_name": files_name(name),

@@ -55,6 +55,7 @@ class Slurm:
             "sweep.sbatch.j2",
             version=version("lstm-sweeps"),
             name=request.name,
+            uploads=request.uploads,
             size=request.size,
             profile=profile,
             cwd=request.cwd,

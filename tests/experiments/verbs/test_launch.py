@@ -357,10 +357,22 @@ def test_what_a_dry_run_does_not_upload_is_told(folder, slurm, quick, plain, swe
     assert (answer.code, said in answer.err, there in answer.out) == (0, True, True), answer.err
     told = json.loads(sweep("launch", *words, "--dry-run", "--json").out)
     assert [each["code"] for each in told["notes"]] == ["launch-upload-first"]
+    assert f'#   "{folder}/tiny.csv" as "{there}"\n' in told["text"]
     answer = sweep("plan", *words)
     assert (answer.code, f"upload {folder}/tiny.csv to {there}" in answer.out) == (0, True), answer
     told = json.loads(sweep("launch", *words, "--dry-run", "--json", "--set", f"data.path={folder}/tiny.csv").out)
     assert [each["address"] for each in told["uploads"]] == [there]
+
+
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+def test_no_name_of_an_uploaded_file_ends_a_comment(folder, slurm, quick, sweep, system):
+    name = "a\nkind: Secret\u2028x.csv"
+    (folder / "tiny.csv").rename(folder / name)
+    words = ("tiny.yaml", "--on", system, "--upload", "s3://lab/up", *profile_of(folder), "--dry-run")
+    answer = sweep("launch", *words, "--set", f"data.path={json.dumps(name)}")
+    assert answer.code == 0, answer.err
+    assert [line for line in answer.out.splitlines() if line.startswith("kind: S")] == []
+    assert system == "slurm" or len([*yaml.safe_load_all(answer.out)]) == 2
 
 
 @pytest.mark.parametrize("verb", [("launch", "--dry-run"), ("launch",), ("plan",)])
