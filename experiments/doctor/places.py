@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cluster.doctor.line import Line
 from cluster.study.database import file_of
@@ -82,12 +83,12 @@ def _short(places: Sequence[Place]) -> Iterator[tuple[str, Fault | Note]]:
     for there, group in disks.values():
         largest = max(group, key=lambda place: place.most)
         least, most = (sum(getattr(each, name) for each in group) for name in ("least", "most"))
-        told = {"at": largest.at, "free": there.free / 1e6, "field": largest.field}
+        told: dict[str, Any] = {"at": largest.at, "free": there.free / 1e6, "field": largest.field}
         # What counts no bytes, as /proc, was tried before: nothing can be written there.
         if there.free < least and there.size:
             yield largest.area, fault("place-without-room", **told, needed=least / 1e6)
         elif there.free < most and there.size:
             yield largest.area, note("place-may-lack-room", **told, needed=most / 1e6)
         if there.files is not None and there.files < room.FILES:
-            values = {"files": there.files, "least": room.FILES, "field": largest.field}
+            values: dict[str, Any] = {"files": there.files, "least": room.FILES, "field": largest.field}
             yield largest.area, fault("place-without-files", at=largest.at, **values)

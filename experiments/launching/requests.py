@@ -171,7 +171,7 @@ def _idle(shape: Shape, profile: SlurmProfile | KubernetesProfile) -> Iterator[N
     nodes, busy = shape.size.nodes, shape.busy
     is_held = isinstance(profile, SlurmProfile) or profile.queue is not None
     if busy < nodes:
-        told = {"at_once": shape.at_once, "idle": nodes - busy, "nodes": nodes, "busy": busy}
+        told = {"trials": counted(shape.at_once, "trial"), "idle": nodes - busy, "nodes": nodes, "busy": busy}
         yield note("launch-nodes-idle", at="--nodes", **told, held="held" if is_held else None)
 
 

@@ -146,10 +146,10 @@ NOTES: dict[str, Entry] = {
         {"why": "kubernetes.image: is missing: the pods need an image with lstm-sweeps"},
     ),
     "launch-nodes-idle": Entry(
-        "no more than {at_once:,} trials ever run at once, so {idle:,} of {nodes:,} nodes have none{held:?, and are "
-        "held all the same}",
+        "no more than {trials} can ever run at once, so {idle:,} of {nodes:,} nodes have none{held:?, and are held all "
+        "the same}",
         "ask for {busy:,}, with --nodes or in the profile; resources.max_concurrent is a bound, too",
-        {"at_once": 4, "idle": 99, "nodes": 100, "busy": 1, "held": "held"},
+        {"trials": "4 trials", "idle": 99, "nodes": 100, "busy": 1, "held": "held"},
     ),
     "launch-of-several-runs": Entry(
         "the time limit cuts the sweep into {low} to {high} runs of the job, between which it waits for nodes again",

@@ -392,7 +392,7 @@ def test_nodes_that_no_trial_will_use_are_told_with_the_number_to_ask_for(folder
     (slurm / "lstm-sweeps" / "clusters.yaml").write_text(profile)
     on = ("--nodes", "100", "--cpus", "4", *(ON if queue is None else ("--on", "kubernetes", *queue)))
     answer = sweep("launch", "tiny.yaml", *on, "--dry-run")
-    said = "no more than 5 trials ever run at once, so 98 of 100 nodes have none"
+    said = "no more than 5 trials can ever run at once, so 98 of 100 nodes have none"
     assert (answer.code, said in answer.err, "held all the same" in answer.err) == (0, True, held), answer.err
     assert "ask for 2, with --nodes" in answer.err
     told = json.loads(sweep("launch", "tiny.yaml", *on, "--dry-run", "--json").out)
