@@ -21,6 +21,7 @@ from lstm.records.events import DRIVERS, PARTS, About, Driver, driven, now_ms
 from lstm.records.objective import RECORD
 from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, RECORDED_BEFORE, Sweep
 from lstm.storage import disk, files
+from lstm.storage.objects import unwritable
 from lstm.tasks import registry as tasks
 
 # What `comparable` of experiments/spec calls a user's file, and a value that the environment fills in.
@@ -43,8 +44,7 @@ def open_study(order: Order, series: Dataset) -> Study:
     try:
         ownership.claim(order.checkpoints, order.ownership_mark)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise refused("checkpoints-unwritable", at=order.name, folder=order.checkpoints, why=why) from None
+        raise BadInput(unwritable(order.checkpoints, error.strerror or str(error), at=order.name)) from None
     keeps_base = COMPARABLE not in study.facts or bool(study.facts.get(KEEPS_BASE))
     study.remember(**_facts(order, study, series, keeps_base=keeps_base))
     study.enqueue_first()

@@ -24,7 +24,7 @@ from cluster.ray_backend.nodes import Joined, check, find_room
 from cluster.ray_backend.room import growth
 from lstm import device
 from lstm.messages.message import Message
-from lstm.records.errors import BadInput, ClusterFails, Fault, fault, refused
+from lstm.records.errors import Away, BadInput, Fault, fault, refused
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def join(
     Raises:
         BadInput: the address is wrong, no cluster answers there, versions differ, a node can't write the checkpoints,
             no node has what a trial needs, or Ray is already in use in this process.
-        ClusterFails: a cluster is there, and its head or its nodes do not answer in time.
+        Away: a cluster is there, and its head or its nodes do not answer in time.
     """
     with reached(address, head_lost, (lambda: None) if address else meanwhile, ours=ours) as (ray, said):
         grows = growth(ray) if address else None
@@ -75,7 +75,7 @@ def reached(
     Raises:
         BadInput: the address is wrong, no cluster answers there, Ray's versions differ, or Ray is already in use in
             this process.
-        ClusterFails: a cluster is there, and does not answer in time.
+        Away: a cluster is there, and does not answer in time.
     """
     if address:
         check_address(address)
@@ -97,7 +97,7 @@ def reached(
             except (Exception, Late) as error:  # Ray raises bare `Exception`s, too
                 if not isinstance(error, Late):  # after `Late` this would wait, too
                     ray.shutdown()
-                refusal = ClusterFails if isinstance(error, Late) else BadInput
+                refusal = Away if isinstance(error, Late) else BadInput
                 raise refusal(_unjoined(address, error)) from None
         with _watched(ray, address, head_lost, ours=ours):
             scratch.protect_token()
@@ -187,7 +187,7 @@ def _limit(seconds: float) -> Iterator[None]:
         return
 
     def late(*_: object) -> None:
-        atexit.register(leave, ClusterFails.code)  # called before Ray's own exit handler, which would hang
+        atexit.register(leave, Away.code)  # called before Ray's own exit handler, which would hang
         raise Late
 
     before = signal.signal(signal.SIGALRM, late)

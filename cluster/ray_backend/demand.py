@@ -13,7 +13,7 @@ from cluster.interrupts import Stop
 from cluster.ray_backend.nodes import gpus_for, living, no_room
 from cluster.ray_backend.room import NODE_ID, Growth, count_slots
 from lstm.messages.message import Say, note
-from lstm.records.errors import BadInput, ClusterFails, fault
+from lstm.records.errors import Away, BadInput, fault
 
 LOG = logging.getLogger(__name__)
 MOST = 1_000  # places that are asked for at once
@@ -114,7 +114,7 @@ def room_awaited(
         while not count_slots(resources.cpus_per_trial, gpus):
             if why := waiting.stop.reason:
                 ended = fault("wait-for-node-ended", at=f"--address {address}", why=why)
-                raise WaitEnded(ended) if waiting.stop.code == 130 else ClusterFails(ended)
+                raise WaitEnded(ended) if waiting.stop.code == 130 else Away(ended)
             demand.ask(wanted)
             time.sleep(LOOK_S)
         yield

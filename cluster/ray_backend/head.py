@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from cluster.ray_backend import private_patches
-from lstm.records.errors import BadInput, ClusterFails, Fault, fault, refused
+from lstm.records.errors import Away, BadInput, Fault, fault, refused
 
 JOIN_S = 30.0  # for all questions together
 _CALL_S = 10.0  # of these for a call of Ray's client
@@ -33,7 +33,7 @@ def ask(address: str) -> float:
 
     Raises:
         BadInput: it can't be joined; the fault says what listens there, if that is known.
-        ClusterFails: it is a cluster, and does not answer in time: it may only be busy.
+        Away: it is a cluster, and does not answer in time: it may only be busy.
     """
     end = time.monotonic() + JOIN_S
     where, named, found = _resolve(address)
@@ -81,7 +81,7 @@ def _greet(host: str, port: int, end: float, named: str, *, rays: bool) -> None:
 
     Raises:
         BadInput: nothing listens, or something else does.
-        ClusterFails: a server of Ray is silent.
+        Away: a server of Ray is silent.
     """
     answer = b""
     try:
@@ -100,7 +100,7 @@ def _greet(host: str, port: int, end: float, named: str, *, rays: bool) -> None:
         raise refused("nothing-listens", at=named, why=error.strerror or str(error)) from None
     if answer[3:4] != bytes([_SETTINGS]):
         wrong = _what_listens(host, port, answer)
-        raise (ClusterFails if rays and wrong.code == "listener-silent" else BadInput)(wrong).at(named)
+        raise (Away if rays and wrong.code == "listener-silent" else BadInput)(wrong).at(named)
 
 
 def _what_listens(host: str, port: int, answer: bytes) -> Fault:
@@ -138,8 +138,8 @@ def _question(where: str, found: bool, end: float, named: str) -> dict[str, Any]
     return {}
 
 
-def _silent(named: str, seconds: float) -> ClusterFails:
-    return ClusterFails(fault("head-silent", at=named, seconds=seconds))
+def _silent(named: str, seconds: float) -> Away:
+    return Away(fault("head-silent", at=named, seconds=seconds))
 
 
 def _fault(error: str, text: str) -> Fault:

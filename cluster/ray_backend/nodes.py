@@ -16,7 +16,8 @@ from cluster.protocol import what_ray_said
 from cluster.ray_backend.room import Growth, count_slots
 from lstm import device
 from lstm.messages.message import Message, Note, note
-from lstm.records.errors import BadInput, ClusterFails, Fault, fault, refused
+from lstm.records.errors import Away, BadInput, Fault, fault, refused
+from lstm.storage import objects
 
 LATE = ("node-silent", "no-worker-in-time")  # faults of nodes that may be right, and are only slow
 ANSWER_S = 90.0  # for a node's check: longer than the 65 s that Ray takes to find a host dead
@@ -137,7 +138,7 @@ def check_here(checkpoints: str) -> None:
     probe = f".probe-{uuid.uuid4().hex}"
     try:
         if trouble := _trouble(checkpoints, f"{probe}-here"):
-            raise refused("checkpoints-unwritable", at=platform.node(), folder=checkpoints, why=trouble)
+            raise BadInput(objects.unwritable(checkpoints, trouble, at=platform.node()))
     finally:
         forget(checkpoints, probe)
 
@@ -211,7 +212,7 @@ def _check_nodes(ray: Any, nodes: list[dict[str, Any]], checkpoints: str, silent
     if faults := _told(found, silent, len(nodes)):
         answers = ask(forget)  # what a node wrote to its own disk
         ray.wait(answers, num_returns=len(answers), timeout=10)
-        raise (ClusterFails if _are_late(faults) else BadInput)(*faults)
+        raise (Away if _are_late(faults) else BadInput)(*faults)
     _check_actors(ray, time.monotonic() + ANSWER_S if silent else end, silent)  # the silent ones have taken all of it
 
 
@@ -269,7 +270,7 @@ def _check_actors(ray: Any, end: float, silent: set[str] | None = None) -> None:
     """Check that a worker starts on each node that has room for trials; `silent` as in `_check_nodes`.
 
     Raises:
-        ClusterFails: it starts on no node, or does not in time.
+        Away: it starts on no node, or does not in time.
         BadInput: it does not start on some nodes; the faults say what Ray says about each.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -284,7 +285,7 @@ def _check_actors(ray: Any, end: float, silent: set[str] | None = None) -> None:
     found = [(node["NodeID"], f) for node, answer in pairs for f in _lifeless(ray, node, answer, end)]
     if not (faults := _told(found, silent, len(nodes))):
         return
-    refusal = ClusterFails if len(faults) == len(nodes) or _are_late(faults) else BadInput
+    refusal = Away if len(faults) == len(nodes) or _are_late(faults) else BadInput
     if os.environ.get("RAY_AUTH_MODE") == "token":
         faults.append(fault("token-for-cluster-without", at="RAY_AUTH_MODE"))
     raise refusal(*faults)
@@ -324,7 +325,7 @@ def differences(host: str, versions: tuple[str, str], trouble: str, checkpoints:
         if theirs != ours:
             yield fault("versions-differ", at=host, what=what, theirs=theirs, ours=ours)
     if trouble:
-        yield fault("checkpoints-unwritable", at=host, folder=checkpoints, why=trouble)
+        yield objects.unwritable(checkpoints, trouble, at=host)
     elif "://" not in checkpoints and not (Path(checkpoints) / probe).exists():
         yield fault("folder-not-shared", at=host, folder=checkpoints)
 

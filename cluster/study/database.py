@@ -1,6 +1,7 @@
 """The database of a study: its address, its engine, its clock, and the faults if it does not answer."""
 
 import importlib.util
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.storage import disk
 
 FIELD = "storage.study"  # the spec's field of the address
+# What PostgreSQL says to a user or an address that it will refuse again; anything else may be an outage.
+_REFUSES = re.compile(
+    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied"
+)
 DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
 LEASES = sqlalchemy.Table(
     "sweep_lease",
@@ -103,13 +108,22 @@ def unopened(error: BaseException | None) -> BadInput:
     """Return the error of a database that can't be opened, without SQLAlchemy's text, which may hold a password."""
     if str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
         return refused("study-database-readonly", FIELD, why=driver_text(error))
-    return refused("study-disk-full" if is_full(error) else "study-database-unopened", FIELD, why=driver_text(error))
+    code = "study-disk-full" if is_full(error) else "study-database-unopened"
+    return refused("study-server-unreached" if _is_unreached(error) else code, FIELD, why=driver_text(error))
 
 
 def is_full(error: BaseException | None) -> bool:
     """Return whether a database has no room: its file's disk, its user's share of it, or its server's disk."""
-    theirs = getattr(error, "orig", None)
-    return getattr(theirs, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(theirs, "pgcode", "") == "53100"
+    driver = getattr(error, "orig", None)
+    return getattr(driver, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(driver, "pgcode", "") == "53100"
+
+
+def _is_unreached(error: BaseException | None) -> bool:
+    """Return whether a server is away, or takes nobody now; not whether it answers and refuses this user."""
+    driver = getattr(error, "orig", None)
+    of_file = type(driver).__module__.startswith("sqlite3")
+    is_away = isinstance(error, sqlalchemy.exc.OperationalError) and not of_file and not is_full(error)
+    return is_away and not _REFUSES.search(str(driver))
 
 
 def driver_text(error: BaseException | None) -> str:

@@ -22,7 +22,7 @@ import cluster
 from experiments.terminal import streams
 from experiments.terminal.output import emit
 from lstm.patches import switched_off
-from lstm.records.errors import Refusal, refused
+from lstm.records.errors import Away, Refusal, may_pass, refused
 
 Function = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -54,7 +54,7 @@ class Verbs(click.Group):
         try:
             code = super().main(*args, **kwargs) or 0
         except Refusal as error:
-            _complain(str(error), error.code)
+            _complain(str(error), _code(error))
         except click.exceptions.NoArgsIsHelpError as error:
             _complain(error.format_message(), 2)
         except click.UsageError as error:
@@ -74,6 +74,13 @@ class Verbs(click.Group):
         if fault := streams.fault():
             _complain(f"standard output: can't be written: {fault.strerror}", code or 1)
         sys.exit(code)
+
+
+def _code(error: Refusal) -> int:
+    """Return the exit code of a refusal. In a launched job, what does not answer now is no bad input: 1, try again."""
+    from cluster.launch import record
+
+    return Away.code if record.of_environment() and may_pass(error) else error.code
 
 
 def _complain(text: str, code: int) -> NoReturn:

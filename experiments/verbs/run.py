@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TextIO, cast
 
 from experiments import judgement
 from experiments.home import Home
+from experiments.launching.waiting import patiently
 from experiments.operations import running
 from experiments.planning import Plan
 from experiments.report import REPORT
@@ -38,7 +40,8 @@ def main(
     `confirm` says how many of the best settings are trained again when the search has ended, and from how many seeds.
     """
     where, more = Home.at(home), (retries, extensions)
-    ready = running.prepare(named, where, address, overrides, *more, confirm=confirm, in_process=in_process, code=code)
+    given = partial(running.prepare, named, where, address, overrides, *more, in_process=in_process, code=code)
+    ready = patiently(partial(given, confirm=confirm))
     with (
         open_log(ready.plan, ready.started) as log,
         redirected(log, to_stderr=as_json, is_debugged=in_process) as relay,

@@ -244,6 +244,10 @@ SWEEP: dict[str, Entry] = {
         "the study's database does not answer ({why}), and is asked again in {pause_s:g} s",
         example={"why": "database is locked: /home/ann/runs/study.db", "pause_s": 0.5},
     ),
+    "launched-waits": Entry(
+        "{why}, and the job asks again in {pause_s:g} s",
+        example={"why": "storage.study: the database's server can't be reached: Connection refused", "pause_s": 2.0},
+    ),
     "study-file-gone": Entry(
         "the file of the study's database no longer exists ({file}), and is looked for again in {pause_s:g} s",
         "restore the file",

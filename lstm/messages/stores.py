@@ -103,8 +103,13 @@ STUDIES: dict[str, Entry] = {
     # --- the database
     "study-database-unopened": Entry(
         "the database can't be opened: {why}",
-        "check the address, and that the file's folder exists and takes files, or the database's server runs",
+        "check the address, and that the file's folder exists and takes files, or what the database's server asks for",
         {"why": "unable to open database file"},
+    ),
+    "study-server-unreached": Entry(
+        "the database's server can't be reached: {why}",
+        "check the address, and that the server runs",
+        {"why": 'connection to server at "db", port 5432 failed: Connection refused'},
     ),
     "study-disk-full": Entry(
         "there is no room for the study: {why}",

@@ -120,7 +120,17 @@ def check_form(place: object, form: int, known: int) -> None:
         raise NewerForm(fault("newer-form", at=place, form=form, known=known))
 
 
-class ClusterFails(BadInput):
-    """The input may be right, but the cluster is silent or brings no worker to life: exit code 1, nothing written."""
+class Away(BadInput):
+    """The input may be right, and what it names does not answer now: exit code 1, nothing written."""
 
     code = 1
+
+
+# Faults of what may answer later. A user's address may as well be wrong, so they are bad input all the same; the job of
+# a launched sweep, whose address was checked, waits and tries again.
+MAY_PASS = ("store-unreachable", "object-unread", "study-server-unreached", "study-database-away", "study-disk-full")
+
+
+def may_pass(refusal: Refusal) -> bool:
+    """Return whether what is refused may be taken later, as it is."""
+    return isinstance(refusal, Away) or all(each.code in MAY_PASS for each in refusal.faults)

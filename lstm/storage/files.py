@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 MARK = b"sha256:"
+RETRY_S = 20  # Google's client would else try for 15 minutes
 
 
 def folder_of(address: str) -> Path | None:
@@ -29,8 +30,10 @@ def remote(address: str) -> tuple[Any, str]:
     """Return pyarrow's file system for the URL of an object store, and the path in it."""
     from pyarrow import fs
 
+    is_google = address.partition("://")[0] in ("gs", "gcs")
+    limit = f"{'&' if '?' in address else '?'}retry_limit_seconds={RETRY_S}" if is_google else ""
     try:
-        system, path = fs.FileSystem.from_uri(address)
+        system, path = fs.FileSystem.from_uri(address + limit)
     except OSError as error:  # pyarrow's does not name the address
         raise OSError(error.errno or errno.EIO, str(error).partition("\n")[0], address) from error
     return system, path

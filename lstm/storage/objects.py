@@ -18,12 +18,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lstm.messages.message import say_instead
-from lstm.records.errors import BadInput, nearest, refused
+from lstm.records.errors import BadInput, Fault, fault, nearest, refused
 from lstm.storage import files
 from lstm.storage.address import faults_of_file
 
 BLOCK = 2**23  # bytes that are copied at once
-RETRY_S = 20  # Google's client would else try for 15 minutes
 LONGEST_WHY = 300  # characters of what a store says
 _KEYS = {"s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"} | dict.fromkeys(
     ("gs", "gcs"), "GOOGLE_APPLICATION_CREDENTIALS"
@@ -37,6 +36,10 @@ _DENIED = re.compile(
 )
 _AWAY = re.compile(
     r"NETWORK_CONNECTION|curlCode|CURL error|Could(?:n't| not) (?:resolve|connect)|timed? ?out|UNAVAILABLE"
+)
+
+_NOISE = re.compile(
+    r"^(?:\w+: )?When .*?: (?=AWS Error)|^\[Errno \d+\] |^google::cloud::Status\(|^.*?last message of | error_info=.*"
 )
 
 
@@ -81,7 +84,7 @@ def _copy(address: str, copy: Path) -> None:
         BadInput: there is none, the store can't be read, this machine has no room, or the object changes meanwhile.
     """
     try:
-        system, path = _system(address)
+        system, path = files.remote(address)
         found = system.get_file_info(path)
         if not found.is_file:
             raise _missing(address, system, path, found)
@@ -127,7 +130,7 @@ def send(path: Path, address: str, digest: str) -> None:
     if digest_of(path) != digest:
         raise refused("file-changed", at=path)
     try:
-        system, place = _system(address)
+        system, place = files.remote(address)
         found = system.get_file_info(place)
         if found.is_file and found.size == path.stat().st_size:
             return
@@ -140,11 +143,6 @@ def send(path: Path, address: str, digest: str) -> None:
             raise refused("file-changed", at=path)
     except (OSError, ValueError) as error:
         raise refusal(address, error) from None
-
-
-def _system(address: str) -> tuple[Any, str]:
-    is_google = address.partition("://")[0] in ("gs", "gcs")
-    return files.remote(f"{address}?retry_limit_seconds={RETRY_S}" if is_google else address)
 
 
 def _looks(found: Any) -> tuple[Any, Any]:
@@ -170,16 +168,30 @@ def _missing(address: str, system: Any, path: str, found: Any) -> BadInput:
 
 def refusal(address: str, error: BaseException) -> BadInput:
     """Return what a store's error means for who gave the address. It shows no key."""
-    why = without_secrets((str(error).splitlines() or [type(error).__name__])[0])
-    noise = r"^When .*?: (?=AWS Error)|^\[Errno \d+\] |^google::cloud::Status\(|^.*?last message of | error_info=.*"
-    why = re.sub(noise, "", why)[:LONGEST_WHY]
-    told = {"store": store_of(address), "why": why}
+    text = str(error) or type(error).__name__
+    unread = fault("object-unread", at=address, store=store_of(address), why=_why(text))
+    return BadInput(trouble(address, text, at=address) or unread)
+
+
+def trouble(address: str, text: str, *, at: object) -> Fault | None:
+    """Return the fault of a store that refuses or does not answer, by what pyarrow said; None for anything else."""
+    why = _why(text)
+    told: dict[str, Any] = {"store": store_of(address), "why": why}
     if _DENIED.search(why):
         key = _KEYS.get(address.partition("://")[0], "the store's own variables")
         none = None if os.environ.get(key.partition(" ")[0]) else f"{key.partition(' ')[0]} is not set here"
-        return refused("store-denies", at=address, **told, key=key, none=none)
-    code = "store-unreachable" if _AWAY.search(why) else "object-unread"
-    return refused(code, at=address, **told, variable=_variable(address))
+        return fault("store-denies", at=at, **told, key=key, none=none)
+    return fault("store-unreachable", at=at, **told, variable=_variable(address)) if _AWAY.search(why) else None
+
+
+def unwritable(folder: str, text: str, *, at: object) -> Fault:
+    """Return the fault of a folder or a store that takes no checkpoints, by what the file system said."""
+    store = trouble(folder, text, at=at) if "://" in folder else None
+    return store or fault("checkpoints-unwritable", at=at, folder=folder, why=text)
+
+
+def _why(text: str) -> str:
+    return _NOISE.sub("", without_secrets((text.splitlines() or [""])[0]))[:LONGEST_WHY]
 
 
 def _variable(address: str) -> str | None:

@@ -30,7 +30,7 @@ from cluster.ray_backend import survey
 from cluster.ray_backend.nodes import Joined
 from cluster.ray_backend.survey import Answer, Node
 from lstm.messages.message import note
-from lstm.records.errors import fault, refused
+from lstm.records.errors import BadInput, fault, may_pass, refused
 from lstm.storage import disk, room
 
 SPEC = """\
@@ -342,6 +342,16 @@ def test_a_study_without_room_is_told_as_that(tmp_path):
     [told] = study_checks.database.unopened(error.value).faults
     assert (told.code, told.values["why"]) == ("study-disk-full", "database or disk is full")
     assert "make room" in told.mend
+    assert may_pass(BadInput(told)), "a launched job waits for room"
+
+
+def test_a_study_whose_server_has_no_room_is_told_as_that():
+    class DiskFull(Exception):
+        pgcode = "53100"  # as psycopg2 has it
+
+    error = sqlalchemy.exc.OperationalError("", {}, DiskFull("could not extend file: No space left on device"))
+    [told] = study_checks.database.unopened(error).faults
+    assert told.code == "study-disk-full"
 
 
 @pytest.fixture(scope="module")
@@ -410,7 +420,7 @@ def test_a_database_whose_clock_is_off_is_found(monkeypatch, tmp_path):
 def test_a_database_that_does_not_answer_is_found(doctor, planted):
     study = f"storage.study=postgresql://me:not-to-be-shown@127.0.0.1:{free_port()}/none"
     found = doctor("tiny.yaml", "--set", study)
-    assert (found.code, found.wrong) == (1, [("wrong", "study-database-unopened")])
+    assert (found.code, found.wrong) == (1, [("wrong", "study-server-unreached")])
     assert "not-to-be-shown" not in json.dumps(found.lines)
 
 

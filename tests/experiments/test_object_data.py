@@ -23,7 +23,7 @@ from cluster.launch.record import Launched
 from experiments.launching import submitting
 from experiments.operations.drafting import new
 from experiments.spec import loader
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, may_pass
 from lstm.storage import files, objects
 from lstm.tasks import registry
 
@@ -393,6 +393,21 @@ def test_what_stores_say_is_sorted_and_shows_no_key(said, code, monkeypatch):
     assert ("Google Cloud Storage" if is_google else "http://store:1") in str(refusal)
     assert ("AWS_" in str(refusal)) == (not is_google and code != "object-unread")
     assert "google::" not in str(refusal)
+
+
+def test_a_store_that_takes_no_checkpoints_is_told_as_a_store(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store:1")
+    text = "OSError: When initiating multiple part upload for key 'a': AWS Error NETWORK_CONNECTION: curlCode: 7"
+    away = objects.unwritable("s3://lab/x", text, at="host")
+    assert (away.code, away.place, may_pass(BadInput(away))) == ("store-unreachable", "host", True)
+    assert away.values["why"] == "AWS Error NETWORK_CONNECTION: curlCode: 7"
+    for folder, said in (("/x", "OSError: No space left on device"), ("s3://lab/x", "OSError: NO_SUCH_BUCKET")):
+        other = objects.unwritable(folder, said, at="host")
+        assert (other.code, other.values, may_pass(BadInput(other))) == (
+            "checkpoints-unwritable",
+            {"folder": folder, "why": said},
+            False,
+        )
 
 
 def test_an_object_that_has_no_room_is_refused_before_it_is_read(bucket, tmp_path, monkeypatch):

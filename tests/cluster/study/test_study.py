@@ -6,17 +6,18 @@ import sys
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.exceptions import StorageInternalError
 
 from cluster.config import SearchConfig
 from cluster.decisions import Decisions, End
 from cluster.space import combinations, suggest
-from cluster.study import samplers_and_pruners, stored, study
+from cluster.study import database, samplers_and_pruners, stored, study
 from cluster.study.stored import AWAY, NoSuchSweep
 from cluster.study.study import Study
 from cluster.trials import refits
 from lstm.records.epoch import Epoch
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, may_pass
 from lstm.records.state import Derived
 from lstm.records.sweep import WEIGHED_FROM
 
@@ -563,11 +564,11 @@ def test_a_database_that_cannot_be_opened(tmp_path, trial_config):
     text = tmp_path / "notes.txt"
     text.write_text("not a database " * 100)
 
-    def why(act, *arguments):
+    def why(act, *arguments, code="study-database-unopened"):
         with pytest.raises(BadInput) as error:
             act(*arguments)
         [wrong] = error.value.faults
-        assert (wrong.code, wrong.path) == ("study-database-unopened", "storage.study")
+        assert (wrong.code, wrong.path) == (code, "storage.study")
         assert "secret" not in str(wrong)
         return wrong.values["why"]
 
@@ -575,7 +576,29 @@ def test_a_database_that_cannot_be_opened(tmp_path, trial_config):
     missing = f"sqlite:///{tmp_path}/no/study.db"
     assert why(Study, missing, "co2", None, trial_config()) == "unable to open database file"
     pytest.importorskip("psycopg2", reason="PostgreSQL's driver is not installed")
-    assert why(stored.facts, "postgresql://me:secret@127.0.0.1:1/db", "co2").startswith("connection to server")
+    away = "postgresql://me:secret@127.0.0.1:1/db"
+    assert why(stored.facts, away, "co2", code="study-server-unreached").startswith("connection to server")
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        ('could not translate host name "db" to address: Temporary failure in name resolution', True),
+        ("FATAL:  the database system is starting up", True),
+        ("FATAL:  sorry, too many clients already", True),
+        ('FATAL:  password authentication failed for user "me"', False),
+        ('FATAL:  database "none" does not exist', False),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.7", user "me", database "d"', False),
+    ],
+)
+def test_a_server_that_is_away_may_come_back_and_one_that_refuses_will_refuse_again(said, passes):
+    wrong = database.unopened(sqlalchemy.exc.OperationalError("", {}, Exception(said)))
+    assert (may_pass(wrong), wrong.code, wrong.faults[0].values["why"]) == (passes, 2, said)
+
+
+def test_a_database_in_a_file_is_not_away():
+    of_file = sqlalchemy.exc.OperationalError("", {}, sqlite3.OperationalError("unable to open database file"))
+    assert not may_pass(database.unopened(of_file))
 
 
 def test_tables_of_another_optuna_are_refused(tmp_path):
