@@ -10,6 +10,7 @@ from cluster.launch.profile import KubernetesProfile
 from cluster.launch.record import Launched
 from cluster.launch.request import Request
 from cluster.launch.system import State
+from cluster.launch.tool import Unsent
 from lstm.records.errors import BadInput, Fault, refused, why_of
 
 SUBMITTER = "ray-job-submitter"
@@ -40,10 +41,14 @@ class Kubernetes:
         """Create the objects of the manifest; a RayJob of this sweep that has ended is replaced.
 
         Raises:
-            BadInput: the cluster has refused, or a RayJob of that name is there.
+            Unsent: an object that a launch would make is there already, or the cluster can't be asked.
+            BadInput: the cluster has refused.
         """
         kubectl = _kubectl(intent)
-        _make_room(kubectl, request.name, intent.job)
+        try:
+            _make_room(kubectl, request.name, intent.job)
+        except BadInput as error:
+            raise Unsent(*error.faults) from None
         kubectl.create(text)
         return _made(intent, _uid(intent))
 
