@@ -103,7 +103,7 @@ def forget(folder: Path) -> None:
 def drop(folder: Path, launched: Launched) -> bool:
     """Remove the record of a job, or its intent, and what is kept of earlier jobs. Return whether it was there."""
     with launching(folder):
-        if found := launched in (intended(folder), read(folder)):
+        if found := launched.text in (each.text for each in (intended(folder), read(folder)) if each):
             forget(folder)
             (folder / FILE).unlink(missing_ok=True)
     return found

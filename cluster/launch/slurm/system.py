@@ -218,8 +218,9 @@ def _tool(
     missing = tool.Missing(fault("launch-tool-missing", at=at, tool=name))
     silent = refused("launch-tool-silent", at=at, tool=name, seconds=TOOL_S)
     told = tool.run([name, *words], seconds=TOOL_S, missing=missing, silent=silent, text=text, environment=environment)
-    if told.returncode and any(each in told.stderr for each in _UNCONFIGURED):
-        raise tool.Unsent(fault("slurm-not-configured", at=at, tool=name, why=_first(told.stderr)))
+    said = next((each for each in _UNCONFIGURED if each in told.stderr), None)
+    if told.returncode and said:
+        raise tool.Unsent(fault("slurm-not-configured", at=at, tool=name, why=said))
     return told
 
 

@@ -51,7 +51,7 @@ ENTRIES: dict[str, Entry] = {
         {"system": "slurm", "job": "1234", "word": "RUNNING", "reason": None, "sweep": "co2", "flag": ""},
     ),
     "launched-unknown": Entry(
-        "was launched as {system} job {job}, and whether that still runs can't be known here: {why}",
+        "whether the {system} job {job} still runs can't be known here: {why}",
         f"launch again once {{system}} answers here. If it never will, {_FORGET}",
         {"system": "slurm", "job": "1234", "why": "scontrol is not on this machine", "sweep": "co2", "flag": ""},
     ),
@@ -97,7 +97,7 @@ ENTRIES: dict[str, Entry] = {
         {"tool": "scancel", "why": "Access/permission denied"},
     ),
     "launch-out-of-reach": Entry(
-        "was launched as {system} job {job}, and whether that still runs can't be known here: {why}",
+        "whether the {system} job {job} still runs can't be known here: {why}",
         f"end the job from where {{system}} answers. If it never will again, {_FORGET}",
         {"system": "slurm", "job": "1234", "why": "scancel is not on this machine", "sweep": "co2", "flag": ""},
     ),
