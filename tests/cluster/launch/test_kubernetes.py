@@ -132,15 +132,15 @@ def test_a_configmap_that_is_not_of_the_sweep_is_left_and_nothing_is_created(clu
     assert (cluster.requests, list(cluster.objects)) == ([], [("ml", "configmaps", "co2-files")])
 
 
-@pytest.mark.parametrize("status", [{"jobStatus": "SUCCEEDED"}, {"jobDeploymentStatus": "Running"}])
-def test_a_rayjob_of_another_home_is_left_with_its_log(cluster, submit, tmp_path, status):
+def test_a_rayjob_of_another_home_is_left_with_its_log(cluster, submit, tmp_path):
     submit()
-    cluster.play("co2", **{"jobDeploymentStatus": "Complete", **status})
     cluster.requests.clear()
-    fault = refused(lambda: submit(home="b"))
-    assert fault.code == "kubernetes-of-another-home"
-    assert f"was not launched from this home, but from {socket.gethostname()}:{tmp_path}/a; give the" in str(fault)
-    assert "`kubectl delete rayjob co2 --namespace=ml --context=lab`" in str(fault)
+    for status in ({"jobDeploymentStatus": "Running"}, {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}):
+        cluster.play("co2", **status)
+        fault = refused(lambda: submit(home="b"))
+        assert fault.code == "kubernetes-of-another-home"
+        assert f"was not launched from this home, but from {socket.gethostname()}:{tmp_path}/a; give the" in str(fault)
+        assert "`kubectl delete rayjob co2 --namespace=ml --context=lab`" in str(fault)
     assert cluster.requests == []
 
 
