@@ -173,6 +173,7 @@ def status(**arguments: Any) -> int | None:
 @NAMED
 @JSON
 @HOME
+@click.option("--forget", is_flag=True, help="Forget a launched job if its system can't be asked any more.")
 def stop(**arguments: Any) -> int | None:
     """Ask a sweep's driver to stop; every finished epoch is kept."""
     return call("stop", **arguments)

@@ -10,8 +10,9 @@ from cluster.launch.bring import Upload
 from cluster.launch.record import Launched
 from cluster.launch.request import Request
 from cluster.launch.system import System, system
-from cluster.launch.tool import Missing
+from cluster.launch.tool import Unsent
 from experiments.home import Home, user
+from experiments.launching import following
 from experiments.launching.profiles import has_profile
 from experiments.launching.requests import Ready
 from lstm.messages.message import note
@@ -72,7 +73,7 @@ def _submit(found: System, request: Request, text: str, intent: Launched, folder
     """
     try:
         return found.submit(request, text, intent)
-    except Missing:
+    except Unsent:
         record.forget(folder)
         raise
     except BadInput as error:
@@ -90,20 +91,27 @@ def _refuse_second(name: str, home: Home, study_url: str) -> None:
     from cluster.study import lease
 
     told = {"sweep": name, "flag": home.flag}
-    if before := _before(home.sweep(name)):
-        state = system(before.system).state(before)
+    if before := _before(name, home):
+        state, job = following.state_of(before), {"system": before.system, "job": before.job}
+        if not state.is_known:
+            raise refused("launched-unknown", at=name, why=state.reason, **job, **told)
         if state.lives:
             word, reason = state.word or state.phase, state.reason or None
-            job = {"system": before.system, "job": before.job, "word": word, "reason": reason}
-            raise refused("launched-already", at=name, **job, **told)
+            raise refused("launched-already", at=name, word=word, reason=reason, **job, **told)
     if held := lease.driver(study_url, name):
         raise refused("driven-already", at=name, owner=str(held.owner), **told)
 
 
-def _before(folder: Path) -> Launched | None:
+def _before(name: str, home: Home) -> Launched | None:
     """Return the last job of a sweep, also if its launch was cut off before the job was known."""
+    folder = home.sweep(name)
     if intent := record.intended(folder):
-        if found := system(intent.system).find(intent):
+        try:
+            found = system(intent.system).find(intent)
+        except BadInput as error:
+            told = {"system": intent.system, "why": why_of(error), "sweep": name, "flag": home.flag}
+            raise refused("launch-cut-off", at=name, **told) from None
+        if found:
             record.write(folder, found)
         else:
             record.forget(folder)

@@ -7,6 +7,7 @@ whatever the template says: the structure of the manifest comes from the templat
 import base64
 import json
 import re
+import socket
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from cluster.launch.request import Request, Size
 RAYJOB_LENGTH = 47  # characters of a RayJob's name: KubeRay makes longer names of it
 LABEL = "lstm-sweeps/job"  # of all objects and pods of a launched sweep; its value is the name of the RayJob
 SWEEP = "lstm-sweeps/sweep"  # annotation: the sweep's name, of which the RayJob's is made
+HOME = "lstm-sweeps/home"  # annotation: the home from which the sweep was launched, as HOST:FOLDER
 OWN_HOME = "/runs"  # in the pod, on a disk that goes with it: where no claim holds the home
 READ_ONLY, _SHM = str(entrypoint.FILES), "/dev/shm"
 OWN_FOLDERS = (_SHM, READ_ONLY, str(entrypoint.NOTES))  # of a pod
@@ -78,7 +80,7 @@ def _values(request: Request) -> dict[str, Any]:
         "files_name": files_name(name),
         **_travelling(_files(request)),
         "labels": labels,
-        "annotations": {SWEEP: request.name},
+        "annotations": {SWEEP: request.name, HOME: f"{socket.gethostname()}:{request.home}"},
         "queue_labels": labels | queued,
         "queue": profile.queue,
         "retries": profile.retries,

@@ -107,6 +107,27 @@ ENTRIES: dict[str, Entry] = {
         "look with `sweep status`, or end it with `sweep stop`",
         {"name": "co2", "word": "Running RUNNING"},
     ),
+    "kubernetes-of-another-home": Entry(
+        "a RayJob {name} is there ({word}), of a sweep of the same name that was not launched from this home{home:?, "
+        "but from *}",
+        "give the sweep another `name`; or, if it is the same sweep, let that RayJob end, keep its log if you need it, "
+        "and delete it: `kubectl delete rayjob {name} --namespace={namespace}{context:? --context=*}`",
+        {
+            **{"name": "co2", "word": "Complete SUCCEEDED", "home": "laptop:/home/ann/runs", "namespace": "ml"},
+            "context": "lab",
+        },
+    ),
+    "kubernetes-files-taken": Entry(
+        "a ConfigMap {name} is there{owner:?, of the sweep *}, and this sweep's would have the same name",
+        "give the sweep another `name`, or delete that ConfigMap if nothing uses it",
+        {"name": "co2-files", "owner": "CO2"},
+    ),
+    "kubernetes-log-gone": Entry(
+        "the RayJob {name} that was launched here was deleted, and its log with it{other:?. A RayJob of the sweep * "
+        "has its name now}{home:?, launched from the home *}",
+        "launch again{other:?; give the sweep another `name` if that RayJob is not yours}",
+        {"name": "co2", "other": "co2", "home": "laptop:/home/ann/runs"},
+    ),
     "kubernetes-no-log": Entry(
         "the RayJob {name} has no log yet, or none any more",
         "look with `sweep status`; `kubectl describe rayjob {name}` shows what Kubernetes did",

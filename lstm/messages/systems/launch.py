@@ -2,6 +2,11 @@
 
 from lstm.messages.entry import Entry
 
+_FORGET = (
+    "`sweep stop {sweep}{flag} --forget` forgets the job; if the job runs all the same, one driver at a time has the "
+    "sweep, and the other ends with exit code 3"
+)
+
 ENTRIES: dict[str, Entry] = {
     "trial-fits-no-asked-node": Entry(
         "a trial asks for {cpus} CPUs and {gpus:g} GPUs, and a node is to have {there} CPUs and {gpus_there} GPUs",
@@ -50,6 +55,11 @@ ENTRIES: dict[str, Entry] = {
         "follow the job with `sweep status {sweep}{flag}`, or end it with `sweep stop {sweep}{flag}` first",
         {"system": "slurm", "job": "1234", "word": "RUNNING", "reason": None, "sweep": "co2", "flag": ""},
     ),
+    "launched-unknown": Entry(
+        "whether the {system} job {job} still runs can't be known here: {why}",
+        f"launch again once {{system}} answers here. If it never will, {_FORGET}",
+        {"system": "slurm", "job": "1234", "why": "scontrol is not on this machine", "sweep": "co2", "flag": ""},
+    ),
     "driven-already": Entry(
         "is driven by {owner}",
         "wait for its end, or end it with `sweep stop {sweep}{flag}` first",
@@ -66,6 +76,11 @@ ENTRIES: dict[str, Entry] = {
         "launch from where {tool} is, such as the cluster's login node",
         {"tool": "sbatch"},
     ),
+    "launch-tool-not-started": Entry(
+        "can't be started: {why}",
+        "see whether the tool is one of this machine, and whether the environment is small enough to be given to it",
+        {"why": "Exec format error"},
+    ),
     "launch-tool-silent": Entry(
         "{tool} did not answer within {seconds:g} s",
         "try again once the system answers",
@@ -77,14 +92,19 @@ ENTRIES: dict[str, Entry] = {
         {"tool": "sbatch", "why": "invalid partition specified: gpus"},
     ),
     "launch-cut-off": Entry(
-        "a launch was cut off, and {tool} can't say whether its job is there: {why}",
-        "launch again once {tool} answers",
-        {"tool": "squeue", "why": "Unable to contact slurm controller"},
+        "a launch was cut off, and {system} can't say whether its job is there: {why}",
+        f"launch again once {{system}} answers here. If it never will, {_FORGET}",
+        {"system": "slurm", "why": "Unable to contact slurm controller", "sweep": "co2", "flag": ""},
     ),
     "launch-not-stopped": Entry(
         "{tool} has refused: {why}",
         "end the job by {tool} itself",
         {"tool": "scancel", "why": "Access/permission denied"},
+    ),
+    "launch-out-of-reach": Entry(
+        "whether the {system} job {job} still runs can't be known here: {why}",
+        f"end the job from where {{system}} answers. If it never will again, {_FORGET}",
+        {"system": "slurm", "job": "1234", "why": "scancel is not on this machine", "sweep": "co2", "flag": ""},
     ),
     "launch-not-shared": Entry(
         "{path} is not below a folder that all nodes see: {shared}",
@@ -115,6 +135,11 @@ ENTRIES: dict[str, Entry] = {
     ),
     "no-log-yet": Entry(
         "there is no log yet{job:?: the job * has not begun}", "ask again once the sweep runs", {"job": "1234"}
+    ),
+    "no-log-of-a-cut-off-launch": Entry(
+        "there is no log yet: a launch was cut off, and whether its job {job} is there can't be known here",
+        "look with `sweep status`; launch again, which says what can be done",
+        {"job": "sweep-co2-1a2b3c4d"},
     ),
 }
 

@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import multiprocessing
+import shutil
 import signal
 import subprocess
 import sys
@@ -259,10 +260,70 @@ def test_a_job_whose_launch_was_killed_is_followed_ended_and_not_submitted_again
 def test_a_job_whose_launch_was_killed_is_ended_by_its_name_where_it_cannot_be_asked_for(cut_off, folder, slurm):
     (slurm / "squeue").write_text("#!/bin/bash\necho 'Unable to contact slurm controller' >&2; exit 1\n")
     answer = cut_off("launch", "tiny.yaml", *ON)
-    assert (answer.code, "a launch was cut off, and squeue can't say" in answer.err) == (2, True), answer.err
+    assert (answer.code, "a launch was cut off, and slurm can't say" in answer.err) == (2, True), answer.err
     name = record.intended(folder / "runs/tiny").job
     assert f"asked to end the job {name}" in cut_off("stop", "tiny").out
     assert (slurm / "cancelled").read_text() == f"--name={name}\n"
+
+
+def fails(slurm, said, *tools):
+    for each in tools or ("sbatch", "squeue", "scontrol", "scancel"):
+        (slurm / each).write_text(f"#!/bin/bash\necho '{each}: {said}' >&2; exit 1\n")
+
+
+def test_tools_without_a_configuration_of_slurm_have_submitted_nothing(folder, slurm, quick, sweep):
+    fails(slurm, "fatal: Could not establish a configuration source")
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert (answer.code, "--on slurm: sbatch has no configuration of Slurm: fatal" in answer.err) == (2, True)
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.skipif(not shutil.which("sbatch") or Path("/etc/slurm/slurm.conf").exists(), reason="no bare sbatch here")
+def test_the_real_sbatch_without_a_configuration_has_submitted_nothing(folder, quick, sweep, monkeypatch):
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert (answer.code, "sbatch has no configuration of Slurm" in answer.err) == (2, True), answer.err
+    assert not (folder / "runs").exists()
+
+
+def test_a_job_whose_system_is_gone_for_good_is_forgotten_on_demand(folder, slurm, quick, sweep):
+    tools = {each: (slurm / each).read_text() for each in ("sbatch", "squeue", "scontrol", "scancel")}
+    fails(slurm, "error: Unable to contact slurm controller (connect failure)")
+    assert sweep("launch", "tiny.yaml", *ON).code == 2
+    assert record.intended(folder / "runs/tiny"), "Slurm may have the job"
+    forget = "`sweep stop tiny --forget` forgets the job"
+    for verb, *words in (("launch", "tiny.yaml", *ON), ("stop", "tiny")):
+        answer = sweep(verb, *words)
+        assert (answer.code, forget in answer.err, "exit code 3" in answer.err) == (2, True, True), answer.err
+    answer = sweep("logs", "tiny")
+    assert answer.err.startswith(f"{folder}/runs/tiny/slurm: there is no log yet: a launch was cut off"), answer.err
+    answer = sweep("stop", "tiny", "--forget", "--json")
+    assert (answer.code, json.loads(answer.out)["stopped"]) == (0, False), answer.err
+    assert not (folder / "runs/tiny").exists()
+
+    for name, text in tools.items():
+        (slurm / name).write_text(text)
+    assert sweep("launch", "tiny.yaml", *ON).code == 0
+    fails(slurm, "fatal: Could not establish a configuration source")
+    answer = sweep("launch", "tiny.yaml", *ON)
+    assert (
+        answer.code,
+        "tiny: whether the slurm job 12 still runs can't be known here: scontrol has no conf" in answer.err,
+    ) == (2, True)
+    assert (forget in answer.err, forget in sweep("stop", "tiny").err) == (True, True)
+    assert sweep("stop", "tiny", "--forget").out.startswith("tiny: forgot the slurm job 12, which may still run: ")
+    assert record.read(folder / "runs/tiny") is None
+
+
+def test_a_job_that_can_be_asked_about_is_ended_and_not_forgotten(folder, slurm, quick, sweep):
+    assert sweep("launch", "tiny.yaml", *ON).code == 0
+    assert sweep("stop", "tiny", "--forget").out == "tiny: slurm was asked to end the job 12\n"
+    assert record.read(folder / "runs/tiny").job == "12"
+    (slurm / "state").write_text("JobState=RUNNING Reason=None")
+    fails(slurm, "error: Access/permission denied", "scancel")
+    answer = sweep("stop", "tiny", "--forget")
+    assert (answer.code, "Access/permission denied" in answer.err) == (2, True)
+    assert record.read(folder / "runs/tiny").job == "12"
 
 
 def test_the_plan_says_what_a_sweep_is_on_a_system(folder, slurm, sweep):
