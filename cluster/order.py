@@ -89,6 +89,18 @@ class Order:
         return self.search.n_trials if self.search else 1
 
     @property
+    def trials(self) -> int:
+        """How many trials there can be: no more than combinations, and the base if it is none of them."""
+        least = min(self.n_trials, self.combinations or self.n_trials)
+        return least + (self.search is not None and not self.base_is_first)
+
+    @property
+    def width(self) -> int:
+        """How many trainings can ever run at once: all trials, or all those of confirm."""
+        confirm = self.confirm
+        return max(self.trials, (min(confirm.top, self.trials) + 1) * confirm.seeds if confirm else 0)
+
+    @property
     def target(self) -> float | None:
         """The value that is good enough; None without one."""
         return self.search.stop.target if self.search else None

@@ -244,13 +244,11 @@ def estimate(plan: Plan, at_once: int | None = None) -> dict[str, Any]:
     device = claim(order.resources.cpus_per_trial, None if gpus == "auto" else gpus)
     low, high = suggest.ends(order.base, order.search.space) if order.search else (order.base, order.base)
     costs = [seconds(config, plan.series, device=device) for config in (low, high)]
-    trials = min(order.n_trials, order.combinations or order.n_trials)
-    trials += bool(order.search) and not order.base_is_first
     slots = _slots(plan) if at_once is None else at_once
-    rounds = math.ceil(trials / max(slots, 1))  # trials one after another on each slot
+    rounds = math.ceil(order.trials / max(slots, 1))  # trials one after another on each slot
     # After a backtest, this process trains the best trial and the base before the test part.
     spans = [sum(each.windows) * rounds + each.final * (1 + bool(order.search)) for each in costs]
-    confirm = to_confirm(order.confirm, trials, costs, slots)
+    confirm = to_confirm(order.confirm, order.trials, costs, slots)
     spans = [span + more for span, more in zip(spans, confirm["seconds"] if confirm else (0.0, 0.0), strict=True)]
     return {
         "device": device,

@@ -41,7 +41,7 @@ def uploads(paths: Mapping[str, str], bucket: str) -> tuple[Upload, ...]:
     if wrong := [*faults_of_folder(FLAG, bucket)]:
         raise BadInput(*wrong)
     if folder_of(bucket) is not None:
-        raise refused("upload-to-no-bucket", at=FLAG)
+        raise refused("upload-to-no-bucket", at=FLAG, empty=None if bucket.strip() else "empty")
     return tuple(_upload(field, path, bucket) for field, path in paths.items() if "://" not in path)
 
 
@@ -55,7 +55,9 @@ def rewritten(request: Request, found: Sequence[Upload]) -> Request:
     moved = {each.path for each in found}
     overrides = (*request.overrides, *(f"{each.field}={each.address}" for each in found))
     needs = tuple((need, path) for need, path in request.needs if need != "data" or path not in moved)
-    return replace(request, overrides=overrides, needs=needs)
+    return replace(
+        request, overrides=overrides, needs=needs, uploads=tuple((each.path, each.address) for each in found)
+    )
 
 
 def send(found: Iterable[Upload]) -> None:

@@ -18,6 +18,7 @@ Line = Annotated[str, _text(r"^[^\n\r\x00]+$", "one line", min_length=1)]
 Option = Annotated[str, _text(r"^--[a-z][a-z-]*(=[^\n\r\x00]*)?$", "as in --option=value")]
 Folder = Annotated[str, _text(r"^/", "a whole path, from /")]
 Memory = Annotated[str, _text(r"^[1-9][0-9]{0,6}[MGT]$", "a number with M, G or T, as in 64G")]
+GpuType = Annotated[str, _text(r"^[^\s\x00-\x1f:,=]+$", "one word, such as a100, without :; `gpus` has the number")]
 Time = Annotated[
     str,
     _text(
@@ -60,6 +61,8 @@ MountPath = Annotated[
     str, _text(f"^(/({_STEP}))+$", "a whole path, as in /shared/runs, without :, .. and a / at its end")
 ]
 VariableName = Annotated[str, _text(r"^[A-Za-z_][A-Za-z0-9_]*$", "letters, digits and _, no digit first")]
+# Ray's processes, the driver and one trial took 930 MB on one machine: PyTorch and MLflow alone are most of it.
+LEAST_MB = 1024
 _UNITS_MB = {"M": 1, "G": 1024, "T": 1024 * 1024}
 
 
@@ -100,7 +103,9 @@ class SlurmProfile(SystemProfile):
     partition: Word | None = Field(None, description="Partition. Absent: the cluster's default.")
     account: Word | None = Field(None, description="Account that is charged. Absent: your default.")
     qos: Word | None = Field(None, description="Quality of service. Absent: your default.")
-    gpu_type: Word | None = Field(None, description="Type of the GPUs, as Slurm names it, such as a100. Absent: any.")
+    gpu_type: GpuType | None = Field(
+        None, description="Type of the GPUs, as Slurm names it, such as a100. Absent: any."
+    )
     options: list[Option] = Field(
         default_factory=list, description="More options of sbatch, each as in --constraint=a100."
     )

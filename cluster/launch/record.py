@@ -100,6 +100,15 @@ def forget(folder: Path) -> None:
     (folder / INTENT).unlink(missing_ok=True)
 
 
+def drop(folder: Path, launched: Launched) -> bool:
+    """Remove the record of a job, or its intent, and what is kept of earlier jobs. Return whether it was there."""
+    with launching(folder):
+        if found := launched.text in (each.text for each in (intended(folder), read(folder)) if each):
+            forget(folder)
+            (folder / FILE).unlink(missing_ok=True)
+    return found
+
+
 def _write(folder: Path, name: str, launched: Launched) -> None:
     text = json.dumps({"form": FORM, **asdict(launched)}, indent=1) + "\n"
     files.put(str(folder), name, text.encode())

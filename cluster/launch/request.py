@@ -8,7 +8,7 @@ from cluster.launch.profile import KubernetesProfile, SlurmProfile
 from cluster.ray_backend.room import fit
 from lstm.messages.message import Note
 
-Need = Literal["spec", "data", "code", "home", "study", "checkpoints"]
+Need = Literal["spec", "data", "code", "home", "study", "checkpoints", "records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,30 @@ class Shape:
     size: Size
     gpus_per_trial: float
     a_node: int  # trials at once on a node, at most
-    at_once: int  # trials at once on all nodes, at most `max_concurrent`; 0 if none fits
+    at_once: int  # trials at once on all nodes, at most `max_concurrent` and all that there are; 0 if none fits
     seconds: tuple[float, float] = (0.0, 0.0)  # from the first trial to the end, by the smallest and the largest trial
     unknown: tuple[Note, ...] = ()  # what can't be known before it runs
 
     @classmethod
-    def of(cls, size: Size, resources: ResourcesConfig) -> "Shape":
-        """Return the shape without its estimate; trials are counted as `run` counts them on each node."""
+    def of(cls, size: Size, resources: ResourcesConfig, width: int) -> "Shape":
+        """Return the shape without its estimate; trials are counted as `run` counts them on each node.
+
+        Args:
+            size: The nodes.
+            resources: What a trial asks for.
+            width: How many trials the sweep can ever run at once.
+        """
         asked = resources.gpus_per_trial
         gpus = float(size.gpus >= 1) if asked == "auto" else float(asked)
         a_node = fit(size.cpus, size.gpus, resources.cpus_per_trial, gpus)
-        most = resources.max_concurrent
-        at_once = a_node * size.nodes if most == "auto" else min(a_node * size.nodes, most)
+        most = width if resources.max_concurrent == "auto" else min(width, resources.max_concurrent)
+        at_once = min(a_node * size.nodes, most)
         return cls(size, gpus, min(a_node, at_once), at_once)
+
+    @property
+    def busy(self) -> int:
+        """How many nodes all trials at once fit on."""
+        return -(-self.at_once // max(self.a_node, 1))
 
     @property
     def runs(self) -> tuple[int, int] | None:
@@ -70,3 +81,4 @@ class Request:
     python: str  # the Python that launches
     cwd: str = "/"  # the working folder
     needs: tuple[tuple[Need, str], ...] = ()  # files and folders here that the driver needs there
+    uploads: tuple[tuple[str, str], ...] = ()  # files here that the driver reads from objects, each with its address

@@ -25,6 +25,11 @@ class State:
     asked: str = ""  # the tool that has answered, such as squeue
 
     @property
+    def is_known(self) -> bool:
+        """Whether the system has said anything of the job."""
+        return bool(self.word) or self.phase != "unknown"
+
+    @property
     def lives(self) -> bool:
         """Whether the job waits or runs, as far as is known: one that can't be asked about may live."""
         return self.phase != "ended"
@@ -56,7 +61,7 @@ class System(Protocol):
 
         Raises:
             BadInput: the system has refused the text, or has not answered: then `find` may know a job.
-            Missing: the tool is not on this machine; nothing was submitted.
+            Unsent: nothing was submitted, for certain, as where the tool is not on this machine.
         """
 
     def find(self, intent: Launched) -> Launched | None:

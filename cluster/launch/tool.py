@@ -3,11 +3,15 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from lstm.records.errors import BadInput
+from lstm.records.errors import BadInput, fault
 
 
-class Missing(BadInput):
-    """The tool is not on this machine, so nothing was asked of the system."""
+class Unsent(BadInput):
+    """The tool has certainly asked nothing of the system: it did not start, or did not know where the system is."""
+
+
+class Missing(Unsent):
+    """The tool is not on this machine."""
 
 
 def run(
@@ -31,6 +35,9 @@ def run(
         silent: Raised if it takes longer.
         text: What it reads; None: nothing.
         environment: Its environment; None: that of this process.
+
+    Raises:
+        Unsent: the tool could not be started.
     """
     try:
         return subprocess.run(
@@ -46,5 +53,7 @@ def run(
         )
     except (FileNotFoundError, PermissionError):
         raise missing from None
+    except OSError as error:  # no program of this machine, or too much in the environment
+        raise Unsent(fault("launch-tool-not-started", at=command[0], why=error.strerror or str(error))) from None
     except subprocess.TimeoutExpired:
         raise silent from None

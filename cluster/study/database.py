@@ -108,15 +108,22 @@ def unopened(error: BaseException | None) -> BadInput:
     """Return the error of a database that can't be opened, without SQLAlchemy's text, which may hold a password."""
     if str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_READONLY"):
         return refused("study-database-readonly", FIELD, why=driver_text(error))
-    code = "study-server-unreached" if _is_unreached(error) else "study-database-unopened"
-    return refused(code, FIELD, why=driver_text(error))
+    code = "study-disk-full" if is_full(error) else "study-database-unopened"
+    return refused("study-server-unreached" if _is_unreached(error) else code, FIELD, why=driver_text(error))
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Return whether a database has no room: its file's disk, its user's share of it, or its server's disk."""
+    driver = getattr(error, "orig", None)
+    return getattr(driver, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(driver, "pgcode", "") == "53100"
 
 
 def _is_unreached(error: BaseException | None) -> bool:
     """Return whether a server is away, or takes nobody now; not whether it answers and refuses this user."""
     driver = getattr(error, "orig", None)
     of_file = type(driver).__module__.startswith("sqlite3")
-    return isinstance(error, sqlalchemy.exc.OperationalError) and not of_file and not _REFUSES.search(str(driver))
+    is_away = isinstance(error, sqlalchemy.exc.OperationalError) and not of_file and not is_full(error)
+    return is_away and not _REFUSES.search(str(driver))
 
 
 def driver_text(error: BaseException | None) -> str:

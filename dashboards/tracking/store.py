@@ -180,8 +180,14 @@ def readable(uri: str) -> str:
 
 def missing_file(uri: str) -> str | None:
     """Return the file of a SQLite store if it does not exist; None otherwise."""
+    file = file_of(uri)
+    return str(file) if file is not None and not file.exists() else None
+
+
+def file_of(uri: str) -> Path | None:
+    """Return the file of a SQLite store; None if the store is no file."""
     scheme, _, path = uri.partition("?")[0].partition(":///")
-    return path if scheme == "sqlite" and not Path(path).exists() else None
+    return Path(path) if scheme == "sqlite" else None
 
 
 def cause(error: Exception) -> str:

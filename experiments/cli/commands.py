@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from experiments.cli.group import ADDRESS, CODE, HOME, IN_PROCESS, JSON, NAMED, SET, call, main
-from experiments.cli.systems import SYSTEMS, sized
+from experiments.cli.systems import SYSTEMS, UPLOAD, sized
 
 
 @main.command()
@@ -26,13 +26,15 @@ def new(**arguments: Any) -> int | None:
 @NAMED
 @click.option("--on", "system", type=click.Choice(SYSTEMS), help="Show what it would be on this system.")
 @sized
+@UPLOAD
 @SET
 @CODE
 @JSON
 @HOME
 def plan(**arguments: Any) -> int | None:
     """Show what `run` would do and how long it takes; start nothing."""
-    if arguments["system"] is None and (given := [*arguments["fields"], *["profile"] * bool(arguments["profile"])]):
+    others = (name for name in ("profile", "upload") if arguments[name] is not None)
+    if arguments["system"] is None and (given := [*arguments["fields"], *others]):
         raise click.UsageError(f"--{given[0]} needs --on.")
     return call("plan", **arguments)
 
@@ -65,7 +67,7 @@ def run(**arguments: Any) -> int | None:
 @NAMED
 @click.option("--on", "system", type=click.Choice(SYSTEMS), required=True, help="The system to launch on.")
 @sized
-@click.option("--upload", metavar="ADDRESS", help="Bring the data there by this folder of a bucket (s3://…, gs://…).")
+@UPLOAD
 @click.option("--dry-run", is_flag=True, help="Print what would be submitted; submit and write nothing.")
 @SET
 @CODE
@@ -171,6 +173,7 @@ def status(**arguments: Any) -> int | None:
 @NAMED
 @JSON
 @HOME
+@click.option("--forget", is_flag=True, help="Forget a launched job if its system can't be asked any more.")
 def stop(**arguments: Any) -> int | None:
     """Ask a sweep's driver to stop; every finished epoch is kept."""
     return call("stop", **arguments)

@@ -8,6 +8,9 @@ import click
 from experiments.cli.group import Function
 
 SYSTEMS = ("slurm", "kubernetes")  # as `cluster.launch.system.SYSTEMS`, which `sweep --help` does not import
+UPLOAD = click.option(
+    "--upload", metavar="ADDRESS", help="Bring the data there by this folder of a bucket (s3://…, gs://…)."
+)
 _PROFILE = click.option(
     "--profile", metavar="FILE", help="The cluster's profile.  [default: ~/.config/lstm-sweeps/clusters.yaml]"
 )

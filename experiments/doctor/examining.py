@@ -18,6 +18,7 @@ from cluster.study.database import file_of
 from dashboards.tracking import preflight
 from dashboards.tracking.runs import without_password
 from experiments import lookup
+from experiments.doctor import places
 from experiments.doctor.subject import Subject
 from experiments.home import Home
 from experiments.own_code import CodeFile
@@ -25,7 +26,6 @@ from experiments.planning import make
 from lstm import device
 from lstm.messages.message import Note, note
 from lstm.records.errors import BadInput, Fault, fault
-from lstm.storage import disk
 
 if TYPE_CHECKING:
     from cluster.ray_backend.survey import Cluster, Node
@@ -52,7 +52,7 @@ def examine(
         subject = Subject(home, home.study_url, home.tracking_uri, str(home.folder), ResourcesConfig())
     else:
         subject = Subject.of(make(lookup.spec(named, home, overrides, execute=True, code=code), home, to_look=True))
-    found = [*_data(subject), *_home(subject)]
+    found = [*_data(subject), *places.examine(subject)]
     with _cleared(subject.checkpoints):
         found += _cluster(subject, address) if address else _here(subject)
     return [*found, *examine_study(subject.study), *_mlflow(subject)]
@@ -61,11 +61,6 @@ def examine(
 def _data(subject: Subject) -> Iterator[Line]:
     if subject.data:
         yield Line("data", f"{', '.join(subject.data)}: {subject.data_bytes:,} bytes as arrays")
-
-
-def _home(subject: Subject) -> Iterator[Line]:
-    unwritable = subject.home.unwritable()
-    yield Line("home", said=unwritable) if unwritable else Line("home", disk.place_of(subject.home.folder))
 
 
 def _mlflow(subject: Subject) -> list[Line]:

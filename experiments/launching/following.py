@@ -70,6 +70,11 @@ def stop(job: Launched) -> None:
     system(job.system).stop(job)
 
 
+def forget(name: str, home: Home, job: Launched) -> bool:
+    """Forget a job of a sweep; return whether it was known from this home."""
+    return record.drop(home.sweep(name), job)
+
+
 def ends(job: Launched, restarts: int) -> bool:
     """Wait until the job of a driver that was stopped has ended; end one that does not, or that starts again.
 
@@ -81,7 +86,7 @@ def ends(job: Launched, restarts: int) -> bool:
         Whether the job has ended by itself, as far as its system can be asked.
     """
     end = time.monotonic() + ENDS_S
-    while (state := state_of(job)).lives and (state.word or state.phase != "unknown"):
+    while (state := state_of(job)).lives and state.is_known:
         if state.phase == "waiting" or state.restarts > restarts or time.monotonic() > end:
             stop(job)
             return False

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cluster.launch import written
-from cluster.launch.profile import KubernetesProfile, Profile, SlurmProfile, seconds
+from cluster.launch.profile import LEAST_MB, KubernetesProfile, Profile, SlurmProfile, memory_mb, seconds
 from cluster.launch.slurm import options
 from cluster.launch.system import SYSTEMS
 from experiments.spec import validation, yaml_document
@@ -63,6 +63,9 @@ def _faults(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator[
     warn_s = section.warn if isinstance(section, SlurmProfile) else 0
     if section.time and (time_s := seconds(section.time)) <= warn_s:  # Slurm takes 0 for no limit
         yield fault("launch-time-too-short", f"{system}.time", time_s=time_s, warn_s=warn_s or None)
+    for name in ("memory", "head_memory"):
+        if (given := getattr(section, name, None)) and (there := memory_mb(given)) < LEAST_MB:
+            yield fault("launch-memory-too-small", f"{system}.{name}", memory_mb=there, least=LEAST_MB)
     if isinstance(section, SlurmProfile):
         if section.gpu_type and not section.gpus:
             yield fault("gpu-type-without-gpus", f"{system}.gpu_type")
@@ -89,11 +92,14 @@ def _secrets(system: str, section: SlurmProfile | KubernetesProfile) -> Iterator
             yield fault("launch-secret-in-profile", f"{system}.{path}", **what, **told)
 
 
+def has_profile(file: str | None) -> bool:
+    """Return whether there is a profile: a file that is named, or the user's own."""
+    return file is not None or ((own := usual()) is not None and own.exists())
+
+
 def _source(system: str, file: str | None) -> Source:
-    if file is not None:
-        return file
-    own = usual()
-    return str(own) if own and own.exists() else Given.of({system: {"nodes": 1}})
+    given = file if file is not None else usual()
+    return str(given) if given is not None and has_profile(file) else Given.of({system: {"nodes": 1}})
 
 
 def _as_typed(each: Fault, typed: Mapping[str, str], system: str) -> Fault:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from cluster.launch.kubernetes import manifest
 from cluster.launch.profile import KubernetesProfile, SlurmProfile, memory_mb, seconds
 from cluster.launch.request import Need, Request, Shape, Size
 from cluster.study.database import file_of
+from dashboards.tracking import store
 from experiments.home import Home
 from experiments.launching import profiles
-from experiments.launching.unseen import Planned, planned
+from experiments.launching.unseen import planned
 from experiments.planning import Plan, describe
 from experiments.spec import yaml_document
 from experiments.spec.yaml_parser import value_at
@@ -44,6 +46,12 @@ class Ready:
     plan: Mapping[str, Any]  # as `planning.describe` returns it
     study_url: str | None = field(repr=False)  # None: the study can't be asked here
     uploads: tuple[Upload, ...] = ()  # what the bucket gets when the sweep is submitted
+    notes: tuple[Note, ...] = ()  # what could be asked for otherwise
+
+    def not_submitted(self) -> "Ready":
+        """Return the same with a note for each file that must be in the bucket before the text is submitted."""
+        more = (note("launch-upload-first", at=each.path, address=each.address) for each in self.uploads)
+        return replace(self, notes=(*self.notes, *more))
 
     def rows(self, *, whole: bool = True) -> list[tuple[str, str]]:
         """Return what will be submitted, and what is known of its run, in words, each with a label.
@@ -68,6 +76,7 @@ class Ready:
             "sweep_s": list(shape.seconds),
             "runs": shape.runs,
             "unknown": list(shape.unknown),
+            "notes": list(self.notes),
             "uploads": [{"path": each.path, "address": each.address} for each in self.uploads],
         }
 
@@ -86,25 +95,27 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     if asked.system == "kubernetes" and (wrong := [*_secrets(plan, code)]):
         raise BadInput(*wrong)
     shape = shape_of(plan, profile)
-    found = _described(seen, profile, shape.at_once)
+    found = seen.shown(describe(plan, shape.at_once))
     low, high = sorted(found["sweep_s"])
     shape = replace(shape, seconds=(low, high))
     unknown = _unknown(found, shape, asked.system, is_checked=bool(profile.shared) or asked.system != "slurm")
     shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
-    uploads = bring.uploads(_data(plan), asked.upload) if asked.upload else ()
+    uploads = bring.uploads(_data(plan), asked.upload) if asked.upload is not None else ()
+    notes = [*seen.notes, *_on_claim(plan, profile), *_idle(shape, profile)]
+    if asked.upload is not None and not uploads:
+        notes.append(note("launch-nothing-to-upload", at=bring.FLAG))
+    if _goes_with_pod(plan, profile):
+        notes.append(note("launch-records-go-with-pod", at="tracking.uri", home=str(home.folder)))
     study_url = plan.order.study_url if seen.is_study_seen else None
-    return Ready(bring.rewritten(request, uploads), shape, found, study_url, uploads)
+    return Ready(bring.rewritten(request, uploads), shape, found, study_url, uploads, tuple(notes))
 
 
-def _described(seen: Planned, profile: SlurmProfile | KubernetesProfile, at_once: int) -> Mapping[str, Any]:
-    """Return the plan's description, with notes on what was not seen, and on a study whose locks may fail there."""
-    found = describe(seen.plan, at_once)
-    notes, file = list(seen.notes), file_of(seen.plan.order.study_url)
+def _on_claim(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Iterator[Note]:
+    """Yield a note if the study is a file on a volume of several pods, where locks may fail."""
+    file = file_of(plan.order.study_url)
     if file and isinstance(profile, KubernetesProfile) and manifest.is_held(str(file.absolute()), profile):
-        notes.append(note("study-file-on-claim", "storage.study", file=str(file)))
-    kept = {"kept": seen.shown(found["kept"])} if "kept" in found else {}
-    return {**found, **kept, "warnings": [*found["warnings"], *notes]}
+        yield note("study-file-on-claim", "storage.study", file=str(file))
 
 
 def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
@@ -122,7 +133,7 @@ def shape_of(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> Shape:
         time_s=seconds(profile.time) if profile.time else None,
         warn_s=profile.warn if isinstance(profile, SlurmProfile) else 0,
     )
-    shape = Shape.of(size, resources)
+    shape = Shape.of(size, resources, plan.order.width)
     if not shape.at_once:
         cpus, gpus = resources.cpus_per_trial, shape.gpus_per_trial
         raise refused(
@@ -147,7 +158,7 @@ def _rows(ready: Ready, *, whole: bool) -> Iterator[tuple[str, str]]:
         yield "upload", f"{upload.path} to {upload.address}"
     for told in shape.unknown:
         yield "unknown", str(told)
-    for told in plan["warnings"] if whole else ():
+    for told in [*ready.notes, *(plan["warnings"] if whole else ())]:
         yield "note", str(told)
 
 
@@ -160,6 +171,15 @@ def _unknown(found: Mapping[str, Any], shape: Shape, system: str, *, is_checked:
     if shape.runs and shape.runs[1] > 1:
         low, high = shape.runs
         yield note("launch-of-several-runs" if system == "slurm" else "launch-ends-early", low=low, high=high)
+
+
+def _idle(shape: Shape, profile: SlurmProfile | KubernetesProfile) -> Iterator[Note]:
+    """Yield a note if nodes are asked for that no trial will ever use."""
+    nodes, busy = shape.size.nodes, shape.busy
+    is_held = isinstance(profile, SlurmProfile) or profile.queue is not None
+    if busy < nodes:
+        told = {"trials": counted(shape.at_once, "trial"), "idle": nodes - busy, "nodes": nodes, "busy": busy}
+        yield note("launch-nodes-idle", at="--nodes", **told, held="held" if is_held else None)
 
 
 def _secrets(plan: Plan, code: str | None) -> Iterator[Fault]:
@@ -191,7 +211,7 @@ def _request(
         system=system,
         name=plan.order.name,
         named=os.path.abspath(named) if is_file else named,  # noqa: PTH100 # a link stays one
-        spec_text=document.text,
+        spec_text=_whole(document, is_file=is_file),
         overrides=tuple(overrides),
         code=code and os.path.abspath(code),  # noqa: PTH100
         home=str(home.folder),
@@ -199,8 +219,14 @@ def _request(
         size=size,
         profile=profile,
         python=sys.executable,
-        needs=tuple(_needs(plan, named if is_file else None, code)),
+        needs=tuple(_needs(plan, named if is_file else None, code, profile)),
     )
+
+
+def _whole(document: yaml_document.Document, *, is_file: bool) -> str:
+    """Return a spec's text with the mark that some editors put before it, which no reader keeps."""
+    is_marked = is_file and Path(document.path).read_bytes().startswith(BOM_UTF8)
+    return "\ufeff" * is_marked + document.text
 
 
 def _data(plan: Plan) -> dict[str, str]:
@@ -214,7 +240,9 @@ def _own_files(plan: Plan, code: str | None) -> list[str]:
     return [os.path.abspath(code or plan.spec.folder / own) for own in plan.spec.document.code]  # noqa: PTH100
 
 
-def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Need, str]]:
+def _needs(
+    plan: Plan, spec: str | None, code: str | None, profile: SlurmProfile | KubernetesProfile
+) -> Iterator[tuple[Need, str]]:
     """Yield the files and folders of this machine that the driver needs where it runs."""
     order = plan.order
     if spec is not None:
@@ -227,3 +255,17 @@ def _needs(plan: Plan, spec: str | None, code: str | None) -> Iterator[tuple[Nee
     checkpoints = order.storage.checkpoints or str(plan.home.sweep(order.name))
     if "://" not in checkpoints:
         yield "checkpoints", checkpoints
+    records = store.file_of(plan.tracking_uri)
+    if records is not None and not _goes_with_pod(plan, profile):
+        yield "records", str(records.absolute())
+
+
+def _goes_with_pod(plan: Plan, profile: SlurmProfile | KubernetesProfile) -> bool:
+    """Return whether what MLflow has of a sweep goes with the driver's pod: in a home that no volume holds.
+
+    That is no fault, because `sweep rebuild` writes it again from the study and the checkpoints.
+    """
+    if not isinstance(profile, KubernetesProfile) or plan.artifacts is None:
+        return False
+    is_here = store.file_of(plan.tracking_uri) in (None, plan.home.database)
+    return is_here and not any(plan.home.folder.is_relative_to(each.path) for each in profile.claims)

@@ -10,9 +10,13 @@ from cluster.launch.bring import Upload
 from cluster.launch.record import Launched
 from cluster.launch.request import Request
 from cluster.launch.system import System, system
-from cluster.launch.tool import Missing
+from cluster.launch.tool import Unsent
 from experiments.home import Home, user
-from lstm.records.errors import BadInput, refused
+from experiments.launching import following
+from experiments.launching.profiles import has_profile
+from experiments.launching.requests import Ready
+from lstm.messages.message import note
+from lstm.records.errors import BadInput, refused, why_of
 
 
 def text_of(request: Request) -> str:
@@ -26,6 +30,22 @@ def text_of(request: Request) -> str:
     if faults := found.check(request, text):
         raise BadInput(*faults)
     return text
+
+
+def looked_at(ready: Ready, profile: str | None) -> Ready:
+    """Return what is ready, checked as `launch` checks it; where there is no profile yet, what is wrong is noted.
+
+    Raises:
+        BadInput: `launch` would refuse it.
+    """
+    try:
+        text_of(ready.request)
+    except BadInput as error:
+        if has_profile(profile):
+            raise
+        told = (note("launch-will-refuse", why=why_of(BadInput(each))) for each in error.faults)
+        return replace(ready, notes=(*ready.notes, *told))
+    return ready
 
 
 def submit(request: Request, home: Home, text: str, study_url: str | None, uploads: Sequence[Upload] = ()) -> Launched:
@@ -55,7 +75,7 @@ def _submit(found: System, request: Request, text: str, intent: Launched, folder
     """
     try:
         return found.submit(request, text, intent)
-    except Missing:
+    except Unsent:
         record.forget(folder)
         raise
     except BadInput as error:
@@ -73,20 +93,27 @@ def _refuse_second(name: str, home: Home, study_url: str | None) -> None:
     from cluster.study import lease
 
     told = {"sweep": name, "flag": home.flag}
-    if before := _before(home.sweep(name)):
-        state = system(before.system).state(before)
+    if before := _before(name, home):
+        state, job = following.state_of(before), {"system": before.system, "job": before.job}
+        if not state.is_known:
+            raise refused("launched-unknown", at=name, why=state.reason, **job, **told)
         if state.lives:
             word, reason = state.word or state.phase, state.reason or None
-            job = {"system": before.system, "job": before.job, "word": word, "reason": reason}
-            raise refused("launched-already", at=name, **job, **told)
+            raise refused("launched-already", at=name, word=word, reason=reason, **job, **told)
     if study_url and (held := lease.driver(study_url, name)):
         raise refused("driven-already", at=name, owner=str(held.owner), **told)
 
 
-def _before(folder: Path) -> Launched | None:
+def _before(name: str, home: Home) -> Launched | None:
     """Return the last job of a sweep, also if its launch was cut off before the job was known."""
+    folder = home.sweep(name)
     if intent := record.intended(folder):
-        if found := system(intent.system).find(intent):
+        try:
+            found = system(intent.system).find(intent)
+        except BadInput as error:
+            told = {"system": intent.system, "why": why_of(error), "sweep": name, "flag": home.flag}
+            raise refused("launch-cut-off", at=name, **told) from None
+        if found:
             record.write(folder, found)
         else:
             record.forget(folder)

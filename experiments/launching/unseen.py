@@ -4,6 +4,7 @@ import os
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cluster.launch.profile import KubernetesProfile, SlurmProfile
 from cluster.study.database import file_of
@@ -38,12 +39,12 @@ class Planned:
     is_study_seen: bool = True
     unknown: Mapping[str, str] = field(default_factory=dict)  # by address that stands in: what the spec has there
 
-    def shown(self, kept: Mapping[str, str]) -> dict[str, str]:
-        """Return addresses as the spec has them, in place of those that stand in."""
-        found = dict(kept)
+    def shown(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the plan's description with addresses as the spec has them, in place of those that stand in."""
+        kept = dict(found.get("kept", {}))
         for address, written in self.unknown.items():
-            found = {name: text.replace(address, written) for name, text in found.items()}
-        return found
+            kept = {name: text.replace(address, written) for name, text in kept.items()}
+        return {**found, "kept": kept}
 
 
 def planned(

@@ -27,7 +27,7 @@ def main(
     ready = make(named, where, Asked(system, profile, fields, upload), overrides, code)
     text = submitting.text_of(ready.request)
     if dry_run:
-        _show_text(ready, text, as_json=as_json)
+        _show_text(ready.not_submitted(), text, as_json=as_json)
         return
     launched = submitting.submit(ready.request, where, text, ready.study_url, ready.uploads)
     if as_json:
@@ -44,6 +44,6 @@ def _show_text(ready: Ready, text: str, *, as_json: bool) -> None:
     if as_json:
         emit({**ready.document(), "text": text})
         return
-    for each in [*ready.shape.unknown, *ready.plan["warnings"]]:
+    for each in [*ready.shape.unknown, *ready.notes, *ready.plan["warnings"]]:
         print_note(each)
     print(text, end="")

@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments import lookup
 from experiments.home import Home
-from experiments.launching import requests
+from experiments.launching import requests, submitting
 from experiments.operations.training import check_room_of_all
 from experiments.planning import as_begun, describe, make
 from experiments.terminal.formats import (
@@ -31,12 +31,14 @@ def main(
     system: str | None = None,
     profile: str | None = None,
     fields: Mapping[str, Any] | None = None,
+    upload: str | None = None,
     as_json: bool,
 ) -> None:
     """Print the plan; with a system also what the sweep would be there."""
     where = Home.at(home)
     if system is not None:
-        ready = requests.make(named, where, requests.Asked(system, profile, fields or {}), overrides, code)
+        asked = requests.Asked(system, profile, fields or {}, upload)
+        ready = submitting.looked_at(requests.make(named, where, asked, overrides, code), profile)
         plan: Mapping[str, Any] = {**ready.plan, "launch": ready.document()}
         rows = ready.rows(whole=False)
     else:

@@ -103,13 +103,18 @@ STUDIES: dict[str, Entry] = {
     # --- the database
     "study-database-unopened": Entry(
         "the database can't be opened: {why}",
-        "check the address, and that the file's folder exists, or what the database's server asks for",
+        "check the address, and that the file's folder exists and takes files, or what the database's server asks for",
         {"why": "unable to open database file"},
     ),
     "study-server-unreached": Entry(
         "the database's server can't be reached: {why}",
         "check the address, and that the server runs",
         {"why": 'connection to server at "db", port 5432 failed: Connection refused'},
+    ),
+    "study-disk-full": Entry(
+        "there is no room for the study: {why}",
+        "make room on the disk of the database, or name another place with storage.study (without that: --home)",
+        {"why": "database or disk is full"},
     ),
     "study-database-readonly": Entry(
         "the database can't be written to: {why}",
@@ -203,8 +208,8 @@ STUDIES: dict[str, Entry] = {
     # --- the sweep's checkpoints
     "checkpoints-unwritable": Entry(
         "checkpoints can't be written to {folder}: {why}",
-        "make the folder writable there (of an object store, check address, keys and permissions), or set "
-        "storage.checkpoints to another folder",
+        "make the folder writable there, or make room on its disk (of an object store, check address, keys and "
+        "permissions), or set storage.checkpoints to another folder",
         {"folder": "/srv/checkpoints/co2", "why": "Permission denied"},
     ),
     "checkpoint-store-unreadable": Entry(

@@ -141,3 +141,11 @@ def _kept(model: ModelConfig) -> tuple[int, int, int]:
     if model.variant is None:
         return 16, 0, 3 if model.cell == "lstm" and not model.bidirectional else 7
     return 10, 19 if model.variant == "full_gate_recurrence" else 13, 5 * model.num_layers + 3
+
+
+def checkpoint_bytes(config: TrialConfig, data: Dataset) -> int:
+    """Estimate the bytes of a checkpoint with its weights; a trial keeps its last two."""
+    training = config.training
+    moments = 2 if training.optimizer != "sgd" else 1 if training.momentum else 0
+    # The weights, those of the best epoch, and what the optimizer keeps; 20 kB are for names and the first epochs.
+    return 4 * (2 + moments) * tasks.parameter_count(config, data) + 20_000

@@ -6,6 +6,7 @@ After each event the sweep must be whole: that say the training alone in this pr
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import sqlite3
@@ -20,6 +21,7 @@ import pytest
 import slurm
 import trainings
 
+from cluster.launch.slurm import system
 from cluster.study import lease, stored
 from lstm import ownership
 from lstm.config.section import File
@@ -219,6 +221,20 @@ def test_a_cancelled_sweep_stays_so_and_goes_on_when_it_is_launched_again(sweep:
     assert "every trial's last whole epoch is kept" in sweep.log(job), sweep.log(job)
     sweep.end(sweep.launch("--nodes", "1", "--cpus", "2"), "COMPLETED")
     sweep.check_whole()
+
+
+def test_a_job_that_is_cancelled_just_before_it_queues_itself_again_stays_cancelled(cluster: slurm.Cluster) -> None:
+    """The script hears of scancel when Slurm has cancelled the job, and asks then, as if it had not heard."""
+    [words] = re.findall(r"if (scontrol requeue .*?);", (Path(system.__file__).parent / "sweep.sbatch.j2").read_text())
+    asked = cluster.folder / "asked"
+    script = f"trap '{words}; touch {asked}; exit 0' TERM; touch {asked}.ready; sleep 300 & wait"
+    told = cluster.run("sbatch", "--parsable", "--requeue", "--output=/dev/null", "--wrap", script, check=True)
+    job = told.stdout.split()[-1]
+    cluster.wait(Path(f"{asked}.ready").exists, LEFT_S)
+    cluster.run("scancel", job, check=True)
+    cluster.wait(asked.exists, LEFT_S)
+    ended = cluster.wait_job(job, "CANCELLED PENDING RUNNING", LEFT_S)
+    assert (ended["JobState"], ended["Restarts"]) == ("CANCELLED", "0")
 
 
 def test_a_sweep_that_is_stopped_is_not_queued_again(cluster: slurm.Cluster) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import socket
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import inside
 import object_store
 import postgres
 import pytest
+import sqlalchemy
 from outages import free_port
 
 from cluster.doctor import looks
@@ -28,8 +30,8 @@ from cluster.ray_backend import survey
 from cluster.ray_backend.nodes import Joined
 from cluster.ray_backend.survey import Answer, Node
 from lstm.messages.message import note
-from lstm.records.errors import fault, refused
-from lstm.storage import disk
+from lstm.records.errors import BadInput, fault, may_pass, refused
+from lstm.storage import disk, room
 
 SPEC = """\
 name: tiny
@@ -237,7 +239,119 @@ def test_sqlite_on_a_network_disk_is_found(planted, doctor, tmp_path, monkeypatc
     assert disk.network_of(tmp_path.parent) == ""
 
 
+# --- places
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Mounts a small disk, with options, below the test's folder."""
+    point = tmp_path / "small"
+    point.mkdir()
+    made = []
+
+    def mounted(options):
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", point], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"needs root, to mount a small disk: {done.stderr.decode().strip()}")
+        made.append(point)
+        return point
+
+    yield mounted
+    for each in made:
+        subprocess.run(["umount", "-l", each], check=True)
+
+
+DISKS = {
+    "a full disk": ("size=3m", "place-without-room"),
+    "a disk without files left": ("size=40m,nr_inodes=20", "place-without-files"),
+    "a read-only disk": ("size=40m,ro", "place-not-writable"),
+}
+
+
+@pytest.mark.parametrize("name", DISKS)
+def test_a_home_that_takes_nothing_is_found(name, doctor, planted, mounted):
+    options, code = DISKS[name]
+    home = mounted(options)
+    if code == "place-without-room":
+        (home / "filler").write_bytes(bytes(os.statvfs(home).f_bavail * os.statvfs(home).f_frsize - 100_000))
+    found = doctor("tiny.yaml", "--home", home, address=None)
+    lines = [line for line in found.lines if line["area"] == "home"]
+    assert (found.code, [line["code"] for line in lines]) == (1, [code])
+    assert "name another" in lines[0]["mend"]
+    assert "--home" in lines[0]["mend"]
+
+
+def test_a_quota_of_which_the_disk_says_nothing_is_found(doctor, planted, monkeypatch):
+    monkeypatch.setattr(room, "why_not", lambda folder: ("Disk quota exceeded", True))
+    found = doctor("tiny.yaml", address=None)
+    assert (found.code, found.wrong) == (1, [("wrong", "place-not-writable")])
+    assert found.lines[0]["values"]["why"] == "Disk quota exceeded"
+
+
+PLACES = {
+    "storage.checkpoints={}": ("folder", 4),
+    "storage.study=sqlite:///{}/study.db": ("study", 4),
+    "tracking.uri=sqlite:///{}/mlflow.db": ("mlflow", 4),
+}
+
+
+@pytest.mark.parametrize("field", PLACES)
+def test_each_place_of_a_sweep_is_judged_and_not_the_home_alone(field, doctor, planted, mounted):
+    """In an empty disk of 2 MB, which can be written to."""
+    area, needed = PLACES[field]
+    found = doctor("tiny.yaml", "--set", field.format(mounted("size=2m")), address=None)
+    assert (found.code, found.wrong) == (1, [("wrong", "place-without-room")])
+    assert (found.lines[0]["area"], found.lines[0]["values"]["needed"]) == (area, needed)
+    assert field.partition("=")[0] in found.lines[0]["mend"]
+
+
+def test_a_disk_is_held_against_all_that_is_written_there(doctor, planted, mounted):
+    disk = mounted("size=18m")
+    assert doctor("tiny.yaml", "--home", disk, "--set", f"storage.checkpoints={disk.parent}/a", address=None).code == 0
+    found = doctor("tiny.yaml", "--home", disk, address=None)
+    assert (found.code, found.wrong, found.lines[0]["values"]["needed"]) == (1, [("wrong", "place-without-room")], 20)
+
+
+def test_checkpoints_need_what_the_sizes_of_the_networks_say(doctor, planted, mounted):
+    """67,330 weights take 1.1 MB a file; with 12 trials at least 13 files, with `keep: best` three trials' at once."""
+    at = f"storage.checkpoints={mounted('size=12m')}"
+    space = "search={n_trials: 12, space: {training.learning_rate: {type: float, low: 0.001, high: 0.01}}}"
+    words = ("tiny.yaml", "--set", at, "--set", "model.hidden_size=128", "--set", space)
+    found = doctor(*words, address=None)
+    assert (found.code, found.wrong) == (1, [("wrong", "place-without-room")])
+    assert 13 * 1.09 < found.lines[0]["values"]["needed"] < 13 * 1.11
+    assert doctor(*words, "--set", "storage.keep=best", address=None).wrong == []
+
+
+def test_a_place_that_may_become_full_is_a_warning(doctor, planted, mounted):
+    at = f"storage.checkpoints={mounted('size=12m')}"
+    space = "search={n_trials: 6, space: {model.hidden_size: {type: int, low: 4, high: 128}}}"
+    found = doctor("tiny.yaml", "--set", at, "--set", space, address=None)
+    assert (found.code, found.wrong) == (0, [("warning", "place-may-lack-room")])
+
+
 # --- the database
+
+
+def test_a_study_without_room_is_told_as_that(tmp_path):
+    engine = study_checks.database.engine(f"sqlite:///{tmp_path}/study.db")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlalchemy.exc.OperationalError) as error:
+            connection.exec_driver_sql("CREATE TABLE a (b)")
+    [told] = study_checks.database.unopened(error.value).faults
+    assert (told.code, told.values["why"]) == ("study-disk-full", "database or disk is full")
+    assert "make room" in told.mend
+    assert may_pass(BadInput(told)), "a launched job waits for room"
+
+
+def test_a_study_whose_server_has_no_room_is_told_as_that():
+    class DiskFull(Exception):
+        pgcode = "53100"  # as psycopg2 has it
+
+    error = sqlalchemy.exc.OperationalError("", {}, DiskFull("could not extend file: No space left on device"))
+    [told] = study_checks.database.unopened(error).faults
+    assert told.code == "study-disk-full"
 
 
 @pytest.fixture(scope="module")

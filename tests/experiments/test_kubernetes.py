@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from pathlib import Path
 
 import fake_kubernetes
@@ -75,6 +76,26 @@ def test_a_launched_sweep_is_followed_from_where_it_was_launched(cluster, sweep,
     assert cluster.job("tiny")["spec"]["suspend"] is True
     cluster.play("tiny", jobDeploymentStatus="Suspended", jobStatus="")
     assert "the sweep was stopped" in sweep("status", "tiny").out
+
+
+def test_two_homes_do_not_take_each_others_rayjob(cluster, sweep, folder):
+    assert sweep("launch", "tiny.yaml", *ON).code == 0
+    cluster.play("tiny", jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
+    other = ("--home", f"{folder}/b")
+    answer = sweep("launch", "tiny.yaml", *ON, *other)
+    assert (
+        answer.code,
+        f"was not launched from this home, but from {socket.gethostname()}:{folder}/runs" in answer.err,
+    ) == (2, True)
+    assert (("ml", "rayjobs", "tiny") in cluster.objects, list(folder.glob("b/*"))) == (True, [])
+    del cluster.objects["ml", "rayjobs", "tiny"]  # as the message says, by kubectl
+    assert sweep("launch", "tiny.yaml", *ON, *other).code == 0
+    cluster.pod("tiny-x", {"job-name": "tiny"}, {"ray-job-submitter": "log of b\n"})
+    answer = sweep("logs", "tiny")
+    assert (answer.code, answer.out) == (2, "")
+    assert "tiny: the RayJob tiny that was launched here was deleted, and its log with it. A RayJob of" in answer.err
+    assert f"launched from the home {socket.gethostname()}:{folder}/b" in answer.err
+    assert "Replaced" in sweep("status", "tiny").out
 
 
 def test_an_end_with_2_is_shown_as_failed_with_its_sentence(cluster, sweep):

@@ -132,7 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
             group = ".ray.io" if kind == "rayjobs" else ""
             raise _Refused(404, "NotFound", f'{kind}{group} "{name}" not found')
         if self.command == "PATCH":
-            _merge(self.cluster.objects[space, kind, name], json.loads(body))
+            change, old = json.loads(body), self.cluster.objects[space, kind, name]
+            if change.get("metadata", {}).get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+                raise _Refused(422, "Invalid", "metadata.uid: Invalid value: field is immutable")
+            _merge(old, change)
         if self.command == "DELETE":
             return self.cluster.objects.pop((space, kind, name))
         return self.cluster.objects[space, kind, name]

@@ -1,8 +1,11 @@
 """Launches a sweep on Kubernetes as a RayJob of KubeRay."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+from cluster.launch import record
 from cluster.launch.kubernetes import manifest, states
 from cluster.launch.kubernetes.checks import check
 from cluster.launch.kubernetes.kubectl import Absent, Kubectl
@@ -10,6 +13,7 @@ from cluster.launch.profile import KubernetesProfile
 from cluster.launch.record import Launched
 from cluster.launch.request import Request
 from cluster.launch.system import State
+from cluster.launch.tool import Unsent
 from lstm.records.errors import BadInput, Fault, refused, why_of
 
 SUBMITTER = "ray-job-submitter"
@@ -34,16 +38,22 @@ class Kubernetes:
         kubectl, name = Kubectl(request.profile.context, request.profile.namespace), manifest.job_name(request.name)
         context, namespace = kubectl.current()
         there = Launched(self.name, name, request.name, where={"context": context, "namespace": namespace})
-        return replace(there, where={**there.where, "before": _uid(there)})
+        last = record.read(Path(request.home, request.name))
+        ours = last.where.get("uid", "") if last else ""
+        return replace(there, where={**there.where, "before": _uid(there), "ours": ours})
 
     def submit(self, request: Request, text: str, intent: Launched) -> Launched:
-        """Create the objects of the manifest; a RayJob of this sweep that has ended is replaced.
+        """Create the objects of the manifest; the last RayJob of this home is replaced if it has ended.
 
         Raises:
-            BadInput: the cluster has refused, or a RayJob of that name is there.
+            Unsent: an object that a launch would make is there already, or the cluster can't be asked.
+            BadInput: the cluster has refused.
         """
         kubectl = _kubectl(intent)
-        _make_room(kubectl, request.name, intent.job)
+        try:
+            _make_room(kubectl, request.name, intent)
+        except BadInput as error:
+            raise Unsent(*error.faults) from None
         kubectl.create(text)
         return _made(intent, _uid(intent))
 
@@ -56,7 +66,7 @@ class Kubernetes:
         """Return the state of the RayJob; `ended` if it was deleted, `unknown` if the cluster does not answer."""
         try:
             rayjob = _kubectl(launched).get(_rayjob(launched.job))
-            if launched.where.get("uid") not in ("", None, rayjob["metadata"].get("uid")):
+            if not _is_of(rayjob, launched):
                 return State("ended", "Replaced", "another RayJob has its name now", asked=states.TOOL)
             status = rayjob.get("status") or {}
             is_stopped = status.get("jobDeploymentStatus") == "Complete" and status.get("jobStatus") != "SUCCEEDED"
@@ -79,12 +89,13 @@ class Kubernetes:
             rayjob = kubectl.get(name)
         except Absent:
             return
-        if states.state(rayjob).phase == "ended":
+        if not _is_of(rayjob, launched) or states.state(rayjob).phase == "ended":
             return
         if states.QUEUE in (rayjob["metadata"].get("labels") or {}):
             kubectl.delete(name, f"configmap/{manifest.files_name(launched.job)}", wait=False)
         else:
-            kubectl.patch(name, {"spec": {"suspend": True}})
+            uid = {"uid": rayjob["metadata"]["uid"]}  # of another RayJob, made meanwhile, the server refuses the change
+            kubectl.patch(name, {"metadata": uid, "spec": {"suspend": True}})
 
     def logs(self, launched: Launched) -> Iterator[str]:
         """Yield the lines of the driver so far; before it has started, those of the plan in the head's init container.
@@ -96,6 +107,7 @@ class Kubernetes:
         if not lines:
             label = f"{manifest.LABEL}={launched.job},ray.io/node-type=head"
             lines = list(_kubectl(launched).logs(label, manifest.PLAN))
+        _refuse_another(launched)  # asked last: a RayJob that is there now was there while the log was read
         if not lines:
             raise refused("kubernetes-no-log", name=launched.job)
         yield from lines
@@ -113,23 +125,58 @@ def _uid(launched: Launched) -> str:
 
 
 def _made(intent: Launched, uid: str) -> Launched:
-    where = {name: value for name, value in intent.where.items() if name != "before"}
+    where = {name: value for name, value in intent.where.items() if name not in ("before", "ours")}
     return replace(intent, where={**where, "uid": uid})
 
 
-def _make_room(kubectl: Kubectl, sweep: str, name: str) -> None:
-    """Delete the RayJob of that name if it is this sweep's and has ended."""
+def _is_of(rayjob: Mapping[str, Any], launched: Launched) -> bool:
+    """Whether a RayJob is the one that was launched. If only the study knows the job, its sweep's name must do."""
+    uid, kept = rayjob["metadata"].get("uid"), launched.where.get("uid")
+    if kept:
+        return bool(uid == kept)
+    return uid != launched.where.get("before") and _note(rayjob, manifest.SWEEP) == launched.sweep
+
+
+def _note(found: Mapping[str, Any], name: str) -> str | None:
+    """Return an annotation of an object."""
+    value = (found["metadata"].get("annotations") or {}).get(name)
+    return None if value is None else str(value)
+
+
+def _refuse_another(launched: Launched) -> None:
+    """Refuse if the RayJob of a job was deleted, or another one has its name."""
     try:
-        rayjob = kubectl.get(_rayjob(name))
+        rayjob = _kubectl(launched).get(_rayjob(launched.job))
     except Absent:
-        return
-    owner = (rayjob["metadata"].get("annotations") or {}).get(manifest.SWEEP)
-    if owner != sweep:
-        raise refused("kubernetes-name-taken", name=name, owner=owner)
-    now = states.state(rayjob)
-    if now.lives:
-        raise refused("kubernetes-lives", name=name, word=now.word)
-    kubectl.delete(_rayjob(name), f"configmap/{manifest.files_name(name)}")
+        raise refused("kubernetes-log-gone", at=launched.sweep, name=launched.job, home=None, other=None) from None
+    if not _is_of(rayjob, launched):
+        told = {"name": launched.job, "other": _note(rayjob, manifest.SWEEP) or "an unknown sweep"}
+        raise refused("kubernetes-log-gone", at=launched.sweep, home=_note(rayjob, manifest.HOME), **told)
+
+
+def _make_room(kubectl: Kubectl, sweep: str, intent: Launched) -> None:
+    """Delete what an ended launch of this home has left of its RayJob and its ConfigMap.
+
+    Raises:
+        BadInput: something of the same name lives, or is not this home's; nothing was deleted.
+    """
+    name, files = _rayjob(intent.job), f"configmap/{manifest.files_name(intent.job)}"
+    there = kubectl.present(name, files)
+    if rayjob := there.get(name):
+        place = {each: intent.where.get(each) for each in ("context", "namespace")}
+        told = {"name": intent.job, "word": states.state(rayjob).word, **place}
+        if (owner := _note(rayjob, manifest.SWEEP)) != sweep:
+            raise refused("kubernetes-name-taken", name=intent.job, owner=owner)
+        if rayjob["metadata"].get("uid") != intent.where.get("ours"):
+            raise refused("kubernetes-of-another-home", home=_note(rayjob, manifest.HOME), **told)
+        if states.state(rayjob).lives:
+            raise refused("kubernetes-lives", name=intent.job, word=told["word"])
+    if kept := there.get(files):
+        owner, labels = _note(kept, manifest.SWEEP), kept["metadata"].get("labels") or {}
+        if (labels.get(manifest.LABEL), owner) != (intent.job, sweep):
+            raise refused("kubernetes-files-taken", name=manifest.files_name(intent.job), owner=owner)
+    if there:
+        kubectl.delete(*there)
 
 
 def _kubectl(launched: Launched) -> Kubectl:

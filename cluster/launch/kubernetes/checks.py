@@ -1,5 +1,6 @@
 """Checks a manifest before it is submitted: KubeRay's rules, and whether the driver's pod sees its files."""
 
+import base64
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -12,7 +13,7 @@ from cluster.launch.request import Request
 from lstm.records.errors import Fault, fault
 
 FILES_BYTES = 1_000_000  # Kubernetes takes 1 MiB for a ConfigMap, with its names
-_KEPT = ("study", "checkpoints")
+_WORDS = {"data": "data", "study": "study", "checkpoints": "checkpoints", "records": "records of MLflow"}
 _ROOTS_OWN = PurePosixPath("/root")  # closed to other users in each image
 
 
@@ -60,12 +61,12 @@ def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
     for need, path in request.needs:
         if "://" in path:
             continue
-        if need in ("data", *_KEPT) and not manifest.is_held(path, profile):
+        if need in _WORDS and not manifest.is_held(path, profile):
             claims = [each.path for each in profile.claims] or None
             is_study = need == "study"
             told: dict[str, Any] = {"study": need if is_study else None, "other": None if is_study else need}
             told["upload"] = need if need == "data" else None
-            yield fault("path-not-in-pod", at=path, what=need, claims=claims, **told)
+            yield fault("path-not-in-pod", at=path, what=_WORDS[need], claims=claims, **told)
         if need in ("spec", "code") and PurePosixPath(path).is_relative_to(_ROOTS_OWN):
             yield fault("path-of-root", at=path)
     if not any(need == "spec" for need, _ in request.needs) and not manifest.is_held(request.home, profile):
@@ -75,5 +76,6 @@ def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
 def _size(found: Sequence[Document]) -> Iterator[Fault]:
     for each in found:
         size = sum(len(text.encode()) for text in (each.get("data") or {}).values())
+        size += sum(len(base64.b64decode(text)) for text in (each.get("binaryData") or {}).values())
         if each.get("kind") == "ConfigMap" and size > FILES_BYTES:
             yield fault("files-too-large", size=size, most=FILES_BYTES)

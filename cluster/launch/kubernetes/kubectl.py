@@ -45,6 +45,14 @@ class Kubectl:
         found: dict[str, Any] = json.loads(self._said("get", name, "-o", "json"))
         return found
 
+    def present(self, *names: str) -> dict[str, dict[str, Any]]:
+        """Return those of some objects that are there, by their names as given. The names are of unlike kinds."""
+        said = self._said("get", *names, "--ignore-not-found", "-o", "json")
+        found = json.loads(said) if said.strip() else {"items": []}
+        by_kind = {each["kind"].lower(): each for each in found.get("items", [found])}
+        kinds = {name: name.partition("/")[0].partition(".")[0] for name in names}
+        return {name: by_kind[kind] for name, kind in kinds.items() if kind in by_kind}
+
     def delete(self, *names: str, wait: bool = True) -> None:
         """Delete objects; one that is not there is no error."""
         self._said("delete", *names, "--ignore-not-found", f"--wait={str(wait).lower()}", "--timeout=60s", timeout_s=90)

@@ -4,8 +4,10 @@ Jinja's own output would let a value end a line and begin a field. So the enviro
 whatever the template says: the structure of the manifest comes from the template alone.
 """
 
+import base64
 import json
 import re
+import socket
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -23,6 +25,7 @@ from cluster.launch.request import Request, Size
 RAYJOB_LENGTH = 47  # characters of a RayJob's name: KubeRay makes longer names of it
 LABEL = "lstm-sweeps/job"  # of all objects and pods of a launched sweep; its value is the name of the RayJob
 SWEEP = "lstm-sweeps/sweep"  # annotation: the sweep's name, of which the RayJob's is made
+HOME = "lstm-sweeps/home"  # annotation: the home from which the sweep was launched, as HOST:FOLDER
 OWN_HOME = "/runs"  # in the pod, on a disk that goes with it: where no claim holds the home
 READ_ONLY, _SHM = str(entrypoint.FILES), "/dev/shm"
 OWN_FOLDERS = (_SHM, READ_ONLY, str(entrypoint.NOTES))  # of a pod
@@ -71,12 +74,13 @@ def _values(request: Request) -> dict[str, Any]:
         queued["kueue.x-k8s.io/priority-class"] = profile.priority
     return {
         "sweep": request.name,
+        "uploads": request.uploads,
         "name": name,
         "namespace": profile.namespace,
         "files_name": files_name(name),
-        "files": _files(request),
+        **_travelling(_files(request)),
         "labels": labels,
-        "annotations": {SWEEP: request.name},
+        "annotations": {SWEEP: request.name, HOME: f"{socket.gethostname()}:{request.home}"},
         "queue_labels": labels | queued,
         "queue": profile.queue,
         "retries": profile.retries,
@@ -151,8 +155,19 @@ def _volumes(profile: KubernetesProfile, memory: int) -> tuple[list[dict[str, An
     return volumes, mounts
 
 
-def _files(request: Request) -> dict[str, str]:
-    """Return the files of the ConfigMap by their key."""
+def _travelling(files: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+    """Return the files as a ConfigMap keeps them, each to the byte: as text if they are UTF-8, else in base64."""
+    texts, binaries = dict[str, str](), dict[str, str]()
+    for key, content in files.items():
+        try:
+            texts[key] = content.decode()
+        except UnicodeDecodeError:
+            binaries[key] = base64.b64encode(content).decode()
+    return {"texts": texts, "binaries": binaries}
+
+
+def _files(request: Request) -> dict[str, bytes]:
+    """Return the files of the ConfigMap by their key. Python knows the user's code by the digest of its bytes."""
     options = ["--home", home_in_pod(request)]
     options += [word for each in request.overrides for word in ("--set", each)]
     options += ["--code", request.code] if request.code else []
@@ -161,10 +176,10 @@ def _files(request: Request) -> dict[str, str]:
         "run": ["sweep", "run", request.named, "--address", "auto", *options],
     }
     return {
-        SPEC: request.spec_text,
-        entrypoint.COMMAND: json.dumps(commands, indent=1) + "\n",
-        "entrypoint.py": Path(entrypoint.__file__).read_text(encoding="utf-8"),
-        **{key: Path(path).read_text(encoding="utf-8") for key, path in _code(request)},
+        SPEC: request.spec_text.encode(),
+        entrypoint.COMMAND: f"{json.dumps(commands, indent=1)}\n".encode(),
+        "entrypoint.py": Path(entrypoint.__file__).read_bytes(),
+        **{key: Path(path).read_bytes() for key, path in _code(request)},
     }
 
 

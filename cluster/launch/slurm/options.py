@@ -24,12 +24,22 @@ OF_FIELD = {
     "account: NAME": ("account",),
     "qos: NAME": ("qos",),
 }
+# What makes no job, or a job that the script can't bring back; each with the reason.
+_NO_JOB = "makes no job: sbatch only says something"
+_AS_OTHERS = "submits as somebody else, who may not write where the sweep is kept"
+UNFIT = {
+    **dict.fromkeys(("help", "usage", "version"), _NO_JOB),
+    **dict.fromkeys(("uid", "gid"), _AS_OTHERS),
+    "external": "makes a job that does not run the script",
+    "het-group": "is an option of srun for a part of a job, and a sweep's job has one part",
+    "no-kill": "keeps the job when a node fails, so that Slurm would not queue it again with all its nodes",
+}
 OTHERS = ("gres", "mem-bind", "time-min")  # sbatch's own, though one of those begins so
 # Variables that sbatch takes before what a script says. Those of a field count where the profile leaves it out.
 _ALWAYS = (
     *("ARRAY_INX", "BATCH", "CPUS_PER_GPU", "ERROR", "EXPORT", "GPUS", "GPUS_PER_NODE", "GPUS_PER_SOCKET"),
     *("GPUS_PER_TASK", "INPUT", "JOB_NAME", "NO_REQUEUE", "NTASKS_PER_GPU", "OPEN_MODE", "OUTPUT", "REQUEUE"),
-    *("SIGNAL", "TRES_PER_TASK", "WAIT"),
+    *("NO_KILL", "SIGNAL", "TRES_PER_TASK", "WAIT"),
 )
 _VARIABLES = {
     "partition": ("PARTITION",),
@@ -59,6 +69,8 @@ def faults(at: str, options: Sequence[str]) -> Iterator[Fault]:
             yield fault("slurm-option-of-field", f"{at}.{number}", option=option, **told)
         elif name not in OTHERS and any(each.startswith(name) for each in OURS):
             yield fault("slurm-option-ours", f"{at}.{number}", option=f"--{name}")
+        elif why := next((why for each, why in UNFIT.items() if each.startswith(name)), None):
+            yield fault("slurm-option-unfit", f"{at}.{number}", option=f"--{name}", why=why)
 
 
 def environment_for(profile: SlurmProfile, environment: Mapping[str, str]) -> dict[str, str]:

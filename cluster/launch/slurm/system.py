@@ -19,11 +19,15 @@ from cluster.launch.render import render
 from cluster.launch.request import Request
 from cluster.launch.slurm.options import cluster_of, environment_for
 from cluster.launch.system import Phase, State
-from lstm.records.errors import Fault, fault, refused
+from lstm.records.errors import BadInput, Fault, fault, refused, why_of
 from lstm.storage import files
 
 TOOL_S = 60.0  # for an answer of one of Slurm's tools
 _LONGEST = 40  # characters of a sweep's name in its job's name
+_UNCONFIGURED = (  # said by a tool that ends before it has looked for Slurm's controller
+    "fatal: Could not establish a configuration source",
+    "fatal: Unable to process configuration file",
+)
 _CLOCKS_S = 86_400  # by which the clocks of Slurm and of this machine may differ
 FOLDER = "slurm"  # in the sweep's folder: the logs of its jobs, their tokens and tries
 _WAITS = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
@@ -35,6 +39,7 @@ _RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OU
 _FIELDS = {  # of the spec or the profile, by what is needed
     "study": "storage.study",
     "checkpoints": "storage.checkpoints",
+    "records": "tracking.uri",
     "environment": "`environment` of the profile",
 }
 
@@ -54,6 +59,7 @@ class Slurm:
             "sweep.sbatch.j2",
             version=version("lstm-sweeps"),
             name=request.name,
+            uploads=request.uploads,
             size=request.size,
             profile=profile,
             cwd=request.cwd,
@@ -99,7 +105,7 @@ class Slurm:
         on = [f"--clusters={clusters}"] if clusters else []
         told = _tool("squeue", *on, "--noheader", "--states=all", f"--name={name}", "--format=%i")
         if told.returncode:
-            raise refused("launch-cut-off", at=intent.sweep, tool="squeue", why=_first(told.stderr))
+            raise refused("launch-refused", tool="squeue", why=_first(told.stderr))
         cluster = ""
         for line in map(str.strip, told.stdout.splitlines()):
             if line.startswith("CLUSTER:"):
@@ -109,11 +115,15 @@ class Slurm:
         return _in_accounting(intent, on, name)
 
     def state(self, launched: Launched) -> State:
-        """Return what `scontrol`, or else `sacct`, says of a job."""
+        """Return what `scontrol`, or else `sacct`, says of a job; `unknown` with the reason if they can't be asked."""
+        try:
+            return self._state(launched)
+        except BadInput as error:
+            return State("unknown", reason=why_of(error), asked="scontrol")
+
+    def _state(self, launched: Launched) -> State:
         if not launched.job.isdecimal():  # of a launch that was cut off, and whose job could not be asked for
             return State("unknown", reason="whether Slurm has its job can't be asked here", asked="squeue")
-        if shutil.which("scontrol") is None:
-            return State("unknown", reason="scontrol is not on this machine", asked="scontrol")
         told = _tool("scontrol", *_on(launched), "show", "job", launched.job, "--oneliner")
         if told.returncode == 0 and "JobState=" in told.stdout:
             return _of_controller(told.stdout)
@@ -132,10 +142,14 @@ class Slurm:
 
     def logs(self, launched: Launched) -> Iterator[str]:
         """Yield the lines of the job's log; see `System`."""
-        path = Path(launched.where.get("log", ""))
+        if not (
+            path := launched.where.get("log")
+        ):  # of a launch that was cut off, and whose job could not be asked for
+            place = launched.where.get("folder", launched.sweep)
+            raise refused("no-log-of-a-cut-off-launch", at=place, job=launched.job)
         try:
-            yield from files.lines(path)
-        except (FileNotFoundError, IsADirectoryError):  # a folder: the record does not say where the log is
+            yield from files.lines(Path(path))
+        except FileNotFoundError:
             raise refused("no-log-yet", at=path, job=launched.job) from None
 
 
@@ -154,7 +168,7 @@ def _in_accounting(intent: Launched, on: Sequence[str], name: str) -> Launched |
     asked = ("--allocations", "--noheader", "--parsable2", "--format=JobID,Cluster", f"--name={name}")
     try:
         told = _tool("sacct", *on, *asked, f"--starttime={begin}")
-    except tool.Missing:
+    except tool.Unsent:
         return None
     job, _, cluster = told.stdout.strip().partition("\n")[0].partition("|")
     return _made(intent, job, cluster if on else "") if told.returncode == 0 and job.isdecimal() else None
@@ -165,7 +179,7 @@ def _not_shared(request: Request, shared: Sequence[str]) -> Iterator[Fault]:
     for need, path in (*request.needs, ("environment", _python(request))):
         if any(Path(path).is_relative_to(each) for each in shared):
             continue
-        if need in ("study", "checkpoints") and Path(path).is_relative_to(request.home):
+        if need in ("study", "checkpoints", "records") and Path(path).is_relative_to(request.home):
             continue
         told: dict[str, Any] = {
             "file": need if need in ("spec", "data", "code") else None,
@@ -199,11 +213,17 @@ def _tool(
     """Run one of Slurm's tools.
 
     Raises:
-        BadInput: it is not on this machine, or does not answer.
+        Unsent: it is not on this machine, or has no configuration of Slurm.
+        BadInput: it does not answer.
     """
-    missing = tool.Missing(fault("launch-tool-missing", at="--on slurm", tool=name))
-    silent = refused("launch-tool-silent", at="--on slurm", tool=name, seconds=TOOL_S)
-    return tool.run([name, *words], seconds=TOOL_S, missing=missing, silent=silent, text=text, environment=environment)
+    at = "--on slurm" if name == "sbatch" else ""
+    missing = tool.Missing(fault("launch-tool-missing", at=at, tool=name))
+    silent = refused("launch-tool-silent", at=at, tool=name, seconds=TOOL_S)
+    told = tool.run([name, *words], seconds=TOOL_S, missing=missing, silent=silent, text=text, environment=environment)
+    said = next((each for each in _UNCONFIGURED if each in told.stderr), None)
+    if told.returncode and said:
+        raise tool.Unsent(fault("slurm-not-configured", at=at, tool=name, why=said))
+    return told
 
 
 def _first(text: str) -> str:

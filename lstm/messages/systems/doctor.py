@@ -5,6 +5,22 @@ from lstm.messages.entry import Entry
 _SHARE = "set storage.checkpoints to a folder that all hosts share, or to s3://…"
 
 ENTRIES: dict[str, Entry] = {
+    # --- places of this machine's disks
+    "place-not-writable": Entry(
+        "nothing can be written there: {why}",
+        "make the place writable, or name another one with {field}",
+        {"why": "Read-only file system", "field": "storage.checkpoints"},
+    ),
+    "place-without-room": Entry(
+        "its disk has {free:,.1f} MB left, and the sweep needs {needed:,.0f} MB there",
+        "make room on that disk, or name another place with {field}",
+        {"free": 0.1, "needed": 20.0, "field": "--home"},
+    ),
+    "place-without-files": Entry(
+        "its disk takes {files} more files, and a sweep makes at least {least}",
+        "remove files from that disk, or name another place with {field}",
+        {"files": 3, "least": 50, "field": "--home"},
+    ),
     # --- hosts
     "host-silent": Entry(
         "can't be looked at: no answer came",
@@ -44,6 +60,11 @@ ENTRIES: dict[str, Entry] = {
 }
 
 NOTES: dict[str, Entry] = {
+    "place-may-lack-room": Entry(
+        "its disk has {free:,.1f} MB left, and the largest networks would take {needed:,.0f} MB there",
+        "make room on that disk, name another place with {field}, or keep fewer weights (storage.keep)",
+        {"free": 800.0, "needed": 2400.0, "field": "storage.checkpoints"},
+    ),
     "gpus-hidden-from-ray": Entry(
         "has {machine} GPUs, and Ray counts {ray}",
         "start Ray there with --num-gpus={machine}, and without a CUDA_VISIBLE_DEVICES that hides some",

@@ -29,8 +29,8 @@ ENTRIES: dict[str, Entry] = {
         "the driver's pod does not see this path, which holds the {what}{claims:? (claims are mounted at *)}",
         "{study:?keep the study in PostgreSQL: storage.study takes postgresql://HOST/NAME. A volume that "
         "kubernetes.claims mounts would hold the file, but its locks can fail there}{other:?move it to a volume that "
-        "kubernetes.claims mounts at the same path as here, or use an address, as s3:// for data and checkpoints}"
-        "{upload:?, or let it travel by a bucket with --upload s3://BUCKET/FOLDER}",
+        "kubernetes.claims mounts at the same path as here}{upload:?; or let it travel by a bucket with --upload "
+        "s3://BUCKET/FOLDER}{other:?; or use an address: s3:// for data and checkpoints, that of a server for MLflow}",
         {"what": "study", "claims": ["/shared"], "study": "study", "other": None, "upload": None},
     ),
     "launch-variable-lacking": Entry(
@@ -113,6 +113,27 @@ ENTRIES: dict[str, Entry] = {
         "the RayJob {name} of this sweep has not ended: {word}",
         "look with `sweep status`, or end it with `sweep stop`",
         {"name": "co2", "word": "Running RUNNING"},
+    ),
+    "kubernetes-of-another-home": Entry(
+        "a RayJob {name} is there ({word}), of a sweep of the same name that was not launched from this home{home:?, "
+        "but from *}",
+        "give the sweep another `name`; or, if it is the same sweep, let that RayJob end, keep its log if you need it, "
+        "and delete it: `kubectl delete rayjob {name} --namespace={namespace}{context:? --context=*}`",
+        {
+            **{"name": "co2", "word": "Complete SUCCEEDED", "home": "laptop:/home/ann/runs", "namespace": "ml"},
+            "context": "lab",
+        },
+    ),
+    "kubernetes-files-taken": Entry(
+        "a ConfigMap {name} is there{owner:?, of the sweep *}, and this sweep's would have the same name",
+        "give the sweep another `name`, or delete that ConfigMap if nothing uses it",
+        {"name": "co2-files", "owner": "CO2"},
+    ),
+    "kubernetes-log-gone": Entry(
+        "the RayJob {name} that was launched here was deleted, and its log with it{other:?. A RayJob of the sweep * "
+        "has its name now}{home:?, launched from the home *}",
+        "launch again{other:?; give the sweep another `name` if that RayJob is not yours}",
+        {"name": "co2", "other": "co2", "home": "laptop:/home/ann/runs"},
     ),
     "kubernetes-no-log": Entry(
         "the RayJob {name} has no log yet, or none any more",

@@ -2,6 +2,11 @@
 
 from lstm.messages.entry import Entry
 
+_FORGET = (
+    "`sweep stop {sweep}{flag} --forget` forgets the job; if the job runs all the same, one driver at a time has the "
+    "sweep, and the other ends with exit code 3"
+)
+
 ENTRIES: dict[str, Entry] = {
     "trial-fits-no-asked-node": Entry(
         "a trial asks for {cpus} CPUs and {gpus:g} GPUs, and a node is to have {there} CPUs and {gpus_there} GPUs",
@@ -41,10 +46,20 @@ ENTRIES: dict[str, Entry] = {
         "sweep stops}",
         {"time_s": 60, "warn_s": 120},
     ),
+    "launch-memory-too-small": Entry(
+        "is {memory_mb:,} MiB, and Ray with one trial and the libraries needs at least {least:,} MiB",
+        "give more memory; what the plan says of a trial's memory comes on top for each trial of a node",
+        {"memory_mb": 1, "least": 1024},
+    ),
     "launched-already": Entry(
         "was launched as {system} job {job}, which is {word}{reason:? (*)}",
         "follow the job with `sweep status {sweep}{flag}`, or end it with `sweep stop {sweep}{flag}` first",
         {"system": "slurm", "job": "1234", "word": "RUNNING", "reason": None, "sweep": "co2", "flag": ""},
+    ),
+    "launched-unknown": Entry(
+        "whether the {system} job {job} still runs can't be known here: {why}",
+        f"launch again once {{system}} answers here. If it never will, {_FORGET}",
+        {"system": "slurm", "job": "1234", "why": "scontrol is not on this machine", "sweep": "co2", "flag": ""},
     ),
     "driven-already": Entry(
         "is driven by {owner}",
@@ -62,6 +77,11 @@ ENTRIES: dict[str, Entry] = {
         "launch from where {tool} is, such as the cluster's login node",
         {"tool": "sbatch"},
     ),
+    "launch-tool-not-started": Entry(
+        "can't be started: {why}",
+        "see whether the tool is one of this machine, and whether the environment is small enough to be given to it",
+        {"why": "Exec format error"},
+    ),
     "launch-tool-silent": Entry(
         "{tool} did not answer within {seconds:g} s",
         "try again once the system answers",
@@ -73,14 +93,19 @@ ENTRIES: dict[str, Entry] = {
         {"tool": "sbatch", "why": "invalid partition specified: gpus"},
     ),
     "launch-cut-off": Entry(
-        "a launch was cut off, and {tool} can't say whether its job is there: {why}",
-        "launch again once {tool} answers",
-        {"tool": "squeue", "why": "Unable to contact slurm controller"},
+        "a launch was cut off, and {system} can't say whether its job is there: {why}",
+        f"launch again once {{system}} answers here. If it never will, {_FORGET}",
+        {"system": "slurm", "why": "Unable to contact slurm controller", "sweep": "co2", "flag": ""},
     ),
     "launch-not-stopped": Entry(
         "{tool} has refused: {why}",
         "end the job by {tool} itself",
         {"tool": "scancel", "why": "Access/permission denied"},
+    ),
+    "launch-out-of-reach": Entry(
+        "whether the {system} job {job} still runs can't be known here: {why}",
+        f"end the job from where {{system}} answers. If it never will again, {_FORGET}",
+        {"system": "slurm", "job": "1234", "why": "scancel is not on this machine", "sweep": "co2", "flag": ""},
     ),
     "launch-not-shared": Entry(
         "{path} is not below a folder that all nodes see: {shared}",
@@ -97,7 +122,11 @@ ENTRIES: dict[str, Entry] = {
         "leave it out{instead:?; its like there is *}",
         {"system": "slurm", "other": "kubernetes", "instead": "--partition that says on which nodes"},
     ),
-    "upload-to-no-bucket": Entry("is no address of a bucket", "write s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"),
+    "upload-to-no-bucket": Entry(
+        "is no address of a bucket{empty:?: it is empty, as a variable of the shell that is not set}",
+        "write s3://BUCKET/FOLDER or gs://BUCKET/FOLDER",
+        {"empty": None},
+    ),
     "file-changed": Entry("has changed while it was uploaded", "run the command again when the file is whole"),
     "file-unread": Entry("can't be read: {why}", "check the path and its permissions", {"why": "Permission denied"}),
     "launch-script-wrong": Entry(
@@ -108,6 +137,11 @@ ENTRIES: dict[str, Entry] = {
     "no-log-yet": Entry(
         "there is no log yet{job:?: the job * has not begun}", "ask again once the sweep runs", {"job": "1234"}
     ),
+    "no-log-of-a-cut-off-launch": Entry(
+        "there is no log yet: a launch was cut off, and whether its job {job} is there can't be known here",
+        "look with `sweep status`; launch again, which says what can be done",
+        {"job": "sweep-co2-1a2b3c4d"},
+    ),
 }
 
 NOTES: dict[str, Entry] = {
@@ -116,6 +150,32 @@ NOTES: dict[str, Entry] = {
         "the time was measured on this machine ({device}), and the nodes {gpus:?with their GPUs }may be faster or "
         "slower",
         example={"device": "cpu", "gpus": None},
+    ),
+    "launch-upload-first": Entry(
+        "the sweep will read this file from {address}, and nothing is uploaded yet",
+        "copy the file there before you submit the text, as with `aws s3 cp` or `gcloud storage cp`; `sweep launch` "
+        "without --dry-run does both",
+        {"address": "s3://lab/up/9f86d081884c/sales.csv"},
+    ),
+    "launch-nothing-to-upload": Entry(
+        "has nothing to upload: the data have addresses of a store already, or there are none",
+        "leave it out",
+    ),
+    "launch-records-go-with-pod": Entry(
+        "what MLflow keeps in the home goes with the driver's pod, since no volume of kubernetes.claims holds {home}",
+        "name an MLflow server in tracking.uri; or write the runs again afterwards with `sweep rebuild`",
+        {"home": "/home/ann/runs"},
+    ),
+    "launch-will-refuse": Entry(
+        "`sweep launch` will refuse this as it is: {why}",
+        "write a profile first (~/.config/lstm-sweeps/clusters.yaml), or give the options",
+        {"why": "kubernetes.image: is missing: the pods need an image with lstm-sweeps"},
+    ),
+    "launch-nodes-idle": Entry(
+        "no more than {trials} can ever run at once, so {idle:,} of {nodes:,} nodes have none{held:?, and are held all "
+        "the same}",
+        "ask for {busy:,}, with --nodes or in the profile; resources.max_concurrent is a bound, too",
+        {"trials": "4 trials", "idle": 99, "nodes": 100, "busy": 1, "held": "held"},
     ),
     "launch-of-several-runs": Entry(
         "the time limit cuts the sweep into {low} to {high} runs of the job, between which it waits for nodes again",

@@ -8,6 +8,17 @@ ENTRIES: dict[str, Entry] = {
         "leave it out; nodes, cpus, gpus, memory and time are fields of the profile",
         {"option": "--requeue"},
     ),
+    "slurm-option-unfit": Entry(
+        "{option} {why}",
+        "leave it out",
+        {"option": "--version", "why": "makes no job: sbatch only says something"},
+    ),
+    "slurm-not-configured": Entry(
+        "{tool} has no configuration of Slurm: {why}",
+        "launch from where `sinfo` answers, such as the cluster's login node; or say where slurm.conf is: export "
+        "SLURM_CONF",
+        {"tool": "sbatch", "why": "fatal: Could not establish a configuration source"},
+    ),
     "gpu-type-without-gpus": Entry(
         "would do nothing: no GPUs are asked for", "give `gpus`, the GPUs of each node, or --gpus; or leave it out"
     ),

@@ -37,12 +37,14 @@ def test_each_file_goes_under_its_digest_and_addresses_stay(request_of, tmp_path
     made = bring.rewritten(request_of(f"{tmp_path}/a b.en", f"{tmp_path}/a.de"), found)
     assert made.overrides == ("search.n_trials=3", *(f"{each.field}={each.address}" for each in found))
     assert made.needs == (("spec", "/shared/a.yaml"),)
+    assert made.uploads == tuple((each.path, each.address) for each in found)
 
 
 @pytest.mark.parametrize(
     ("bucket", "code"),
     [
         ("up", "upload-to-no-bucket"),
+        ("", "upload-to-no-bucket"),
         ("file:///shared/up", "upload-to-no-bucket"),
         ("s3:lab", "address-without-slashes"),
         ("ftp://lab/up", "address-of-unknown-scheme"),

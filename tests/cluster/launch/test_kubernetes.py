@@ -1,14 +1,19 @@
 """Kubernetes through kubectl, against a small API server: what is sent, and what is made of each answer."""
 
 import json
+import socket
 
 import fake_kubernetes
 import kubernetes_schemas
 import launches
 import pytest
 
+from cluster.launch import record
 from cluster.launch.kubernetes import SYSTEM
 from cluster.launch.kubernetes.entrypoint import END
+from cluster.launch.kubernetes.kubectl import Kubectl
+from cluster.launch.record import Launched
+from cluster.launch.tool import Unsent
 from lstm.records.errors import BadInput
 
 LACKS = fake_kubernetes.missing() or kubernetes_schemas.missing()
@@ -23,9 +28,17 @@ def cluster(tmp_path, monkeypatch):
         yield made
 
 
-def submit(**asked):
-    request = launches.request(**asked)
-    return SYSTEM.submit(request, SYSTEM.render(request), SYSTEM.intend(request))
+@pytest.fixture
+def submit(cluster, tmp_path):
+    """Launches a sweep from one of several homes, as `sweep launch` does."""
+
+    def launched(home="a", **asked):
+        request = launches.request(home=str(tmp_path / home), **asked)
+        made = SYSTEM.submit(request, SYSTEM.render(request), SYSTEM.intend(request))
+        record.write(tmp_path / home / request.name, made)
+        return made
+
+    return launched
 
 
 def refused(call, *arguments):
@@ -35,7 +48,7 @@ def refused(call, *arguments):
     return fault
 
 
-def test_a_launched_sweep_is_followed_to_its_end_and_launched_again(cluster):
+def test_a_launched_sweep_is_followed_to_its_end_and_launched_again(cluster, submit):
     launched = submit()
     assert (launched.job, launched.where["context"], launched.where["namespace"]) == ("co2", "lab", "ml")
     assert launched.where["uid"] == cluster.job("co2")["metadata"]["uid"]
@@ -62,7 +75,7 @@ def test_a_launched_sweep_is_followed_to_its_end_and_launched_again(cluster):
     assert SYSTEM.state(again).phase == "waiting"
 
 
-def test_stopping_suspends_a_job_and_deletes_one_in_a_queue_which_kueue_would_start_again(cluster):
+def test_stopping_suspends_a_job_and_deletes_one_in_a_queue_which_kueue_would_start_again(cluster, submit):
     launched = submit()
     cluster.play("co2", jobDeploymentStatus="Running", jobStatus="RUNNING")
     SYSTEM.stop(launched)
@@ -89,14 +102,84 @@ def test_what_the_cluster_refuses_leaves_nothing_behind(cluster):
     assert cluster.objects == {}
 
 
-def test_the_objects_of_others_are_never_replaced(cluster):
+def test_the_objects_of_others_are_never_replaced(cluster, submit):
     submit(name="co.2")
     cluster.play("co-2", jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
     fault = refused(lambda: submit(name="co-2"))
     assert (fault.code, fault.values["owner"]) == ("kubernetes-name-taken", "co.2")
 
 
-def test_a_cluster_that_does_not_answer_as_wished_is_told(cluster, monkeypatch, tmp_path):
+def test_a_rayjob_that_was_deleted_leaves_a_configmap_that_is_replaced(cluster, submit):
+    first = submit()
+    del cluster.objects["ml", "rayjobs", "co2"]
+    assert SYSTEM.state(first).word == "NotFound"
+    assert refused(list, SYSTEM.logs(first)).code == "kubernetes-log-gone"
+    cluster.requests.clear()
+    again = submit()
+    assert again.where["uid"] == cluster.job("co2")["metadata"]["uid"] != first.where["uid"]
+    assert [method for method, _ in cluster.requests] == ["DELETE", "POST", "POST"]
+
+
+@pytest.mark.parametrize(("labels", "owner"), [({}, None), ({"lstm-sweeps/job": "co2"}, "CO2")])
+def test_a_configmap_that_is_not_of_the_sweep_is_left_and_nothing_is_created(cluster, submit, labels, owner):
+    notes = {"annotations": {"lstm-sweeps/sweep": owner}} if owner else {}
+    kept = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "co2-files", "labels": labels, **notes}}
+    cluster.put("ml", "configmaps", kept)
+    with pytest.raises(Unsent) as caught:
+        submit()
+    [fault] = caught.value.faults
+    assert (fault.code, fault.values) == ("kubernetes-files-taken", {"name": "co2-files", "owner": owner})
+    assert (cluster.requests, list(cluster.objects)) == ([], [("ml", "configmaps", "co2-files")])
+
+
+def test_a_rayjob_of_another_home_is_left_with_its_log(cluster, submit, tmp_path):
+    submit()
+    cluster.requests.clear()
+    for status in ({"jobDeploymentStatus": "Running"}, {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}):
+        cluster.play("co2", **status)
+        fault = refused(lambda: submit(home="b"))
+        assert fault.code == "kubernetes-of-another-home"
+        assert f"was not launched from this home, but from {socket.gethostname()}:{tmp_path}/a; give the" in str(fault)
+        assert "`kubectl delete rayjob co2 --namespace=ml --context=lab`" in str(fault)
+    assert cluster.requests == []
+
+
+def test_of_two_homes_each_follows_and_ends_its_own_rayjob(cluster, submit, tmp_path):
+    first = submit()
+    del cluster.objects["ml", "rayjobs", "co2"]
+    second = submit(home="b")
+    cluster.pod("co2-x", {"job-name": "co2"}, {"ray-job-submitter": "log of b\n"})
+    cluster.play("co2", jobDeploymentStatus="Running", jobStatus="RUNNING")
+    fault = refused(list, SYSTEM.logs(first))
+    assert fault.code == "kubernetes-log-gone"
+    assert f"A RayJob of the sweep co2 has its name now, launched from the home {socket.gethostname()}:" in str(fault)
+    assert list(SYSTEM.logs(second)) == ["log of b"]
+    cluster.requests.clear()
+    SYSTEM.stop(first)
+    assert cluster.requests == []
+    of_study = Launched("kubernetes", "co2", "CO2", at=0.0)  # of another sweep whose name gives the same
+    assert SYSTEM.state(of_study).word == "Replaced"
+    SYSTEM.stop(of_study)
+    assert cluster.requests == []
+    SYSTEM.stop(second)
+    assert cluster.job("co2")["spec"]["suspend"] is True
+
+
+def test_a_rayjob_that_takes_the_name_while_the_old_one_is_ended_goes_on(cluster, submit, monkeypatch):
+    launched, get = submit(), Kubectl.get
+
+    def replaced(self, name):
+        found = get(self, name)
+        cluster.job("co2")["metadata"]["uid"] = "another"
+        return found
+
+    monkeypatch.setattr(Kubectl, "get", replaced)
+    fault = refused(SYSTEM.stop, launched)
+    assert (fault.code, "metadata.uid: Invalid value" in fault.values["why"]) == ("kubernetes-refused", True)
+    assert not cluster.job("co2")["spec"].get("suspend")
+
+
+def test_a_cluster_that_does_not_answer_as_wished_is_told(cluster, submit, monkeypatch, tmp_path):
     launched = submit()
     cluster.forbidden = 'rayjobs.ray.io "co2" is forbidden: User "ann" cannot get resource'
     state = SYSTEM.state(launched)
@@ -111,10 +194,10 @@ def test_a_cluster_that_does_not_answer_as_wished_is_told(cluster, monkeypatch, 
     assert refused(lambda: submit(name="new")).code == "kubectl-missing"
 
 
-def test_a_launch_that_was_cut_off_is_found_by_its_new_rayjob(cluster):
+def test_a_launch_that_was_cut_off_is_found_by_its_new_rayjob(cluster, submit, tmp_path):
     first = submit()
     cluster.play("co2", jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
-    request = launches.request()
+    request = launches.request(home=str(tmp_path / "a"))
     intent = SYSTEM.intend(request)
     assert SYSTEM.find(intent) is None, "the one that is there was there before"
     made = SYSTEM.submit(request, SYSTEM.render(request), intent)

@@ -88,6 +88,24 @@ def test_a_launch_that_was_killed_is_over_when_its_tool_has_ended(tmp_path):
         assert (tmp_path / "submitted").exists()
 
 
+def test_a_tool_that_this_machine_can_not_run_has_asked_nothing(tmp_path):
+    (tmp_path / "sbatch").write_text("no program")
+    (tmp_path / "sbatch").chmod(0o755)
+    absent = tool.Missing(fault("kubectl-missing"))
+    with pytest.raises(tool.Unsent, match="sbatch: can't be started: Exec format error"):
+        tool.run([str(tmp_path / "sbatch")], seconds=30, missing=absent, silent=absent)
+
+
+def test_only_the_job_that_was_meant_is_dropped(tmp_path):
+    first, second = (Launched("slurm", job, "co2", at=1.0) for job in ("1", "2"))
+    record.write(tmp_path / "co2", first)
+    assert not record.drop(tmp_path / "co2", second)
+    assert record.read(tmp_path / "co2") == first
+    record.intend(tmp_path / "co2", second)
+    assert record.drop(tmp_path / "co2", second)
+    assert not (tmp_path / "co2").exists()
+
+
 def test_the_job_of_a_driver_is_in_its_environment():
     assert record.of_environment({}) == {}
     assert record.of_environment({record.VARIABLE: "slurm:12"}) == {"system": "slurm", "job": "12"}

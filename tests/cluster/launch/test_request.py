@@ -4,8 +4,8 @@ from cluster.config import ResourcesConfig
 from cluster.launch.request import Shape, Size
 
 
-def shape(nodes, cpus, gpus, **resources):
-    return Shape.of(Size(nodes, cpus, gpus, None, None), ResourcesConfig(**resources))
+def shape(nodes, cpus, gpus, width=100, **resources):
+    return Shape.of(Size(nodes, cpus, gpus, None, None), ResourcesConfig(**resources), width)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ def shape(nodes, cpus, gpus, **resources):
         (2, 8, 1, {"gpus_per_trial": 0.7}, (1, 2)),  # a fraction never spans two GPUs
         (4, 8, 0, {"max_concurrent": 5}, (5, 5)),
         (4, 8, 0, {"max_concurrent": 12}, (8, 12)),
+        (100, 64, 0, {"width": 5}, (5, 5)),
+        (3, 2, 0, {"width": 5}, (2, 5)),
+        (100, 64, 0, {"width": 200, "max_concurrent": 100}, (64, 100)),
         (1, 1, 0, {"cpus_per_trial": 2}, (0, 0)),
         (1, 8, 0, {"gpus_per_trial": 1.0}, (0, 0)),
     ],
@@ -25,6 +28,14 @@ def shape(nodes, cpus, gpus, **resources):
 def test_trials_are_counted_as_run_counts_them_on_each_node(nodes, cpus, gpus, resources, expected):
     found = shape(nodes, cpus, gpus, **resources)
     assert (found.a_node, found.at_once) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "width", "expected"),
+    [(100, 64, 4, 1), (100, 64, 65, 2), (100, 64, 6400, 100), (100, 64, 6401, 100), (3, 2, 5, 3), (3, 2, 4, 2)],
+)
+def test_the_nodes_that_trials_need_are_counted(nodes, cpus, width, expected):
+    assert shape(nodes, cpus, 0, width).busy == expected
 
 
 def test_a_time_limit_cuts_a_sweep_into_runs():

@@ -204,6 +204,25 @@ def test_a_file_without_a_section_is_told_what_a_profile_has(write, text):
     assert "as in slurm: {nodes: 2}" in said
 
 
+@pytest.mark.parametrize("name", ["a100:2", "a100,b:1", "a=2", "a b"])
+def test_the_number_of_gpus_is_no_part_of_their_type(write, name):
+    """It would become --gpus-per-node=a100:2:1."""
+    file = write(f"slurm:\n  gpus: 1\n  gpu_type: '{name}'\n", "clusters.yaml")
+    told = refused("slurm", file, {})
+    assert [(each.code, each.place) for each in told.faults] == [("wrong-form", "clusters.yaml:3")]
+    assert "`gpus` has the number" in str(told)
+
+
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+def test_memory_that_ray_with_one_trial_exceeds_is_refused(system, write):
+    told = refused(system, None, {"memory": "1023M"}).faults
+    assert [(each.code, each.place) for each in told] == [("launch-memory-too-small", "--memory 1023M")]
+    assert profiles.read(system, None, {"memory": "1G"}).memory == "1G"
+    file = write("kubernetes:\n  memory: 4G\n  head_memory: 1M\n", "clusters.yaml")
+    told = refused("kubernetes", file, {}).faults
+    assert [(each.path, each.place) for each in told] == [("kubernetes.head_memory", "clusters.yaml:3")]
+
+
 def test_a_type_of_gpus_without_gpus_is_told(write):
     file = write("slurm:\n  gpu_type: a100\n", "clusters.yaml")
     told = refused("slurm", file, {}).faults

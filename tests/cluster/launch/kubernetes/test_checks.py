@@ -33,6 +33,8 @@ def mounted(*paths):
         ({"needs": (("spec", "/rooted/a.yaml"),)}, []),
         ({"needs": (("spec", "/a.yaml"), ("data", "/home/ann/a.csv"))}, [("path-not-in-pod", "/home/ann/a.csv")]),
         ({"needs": (("spec", "/a.yaml"), ("study", "/shared2/study.db"))}, [("path-not-in-pod", "/shared2/study.db")]),
+        ({"needs": (("spec", "/a.yaml"), ("records", "/tmp/mlflow.db"))}, [("path-not-in-pod", "/tmp/mlflow.db")]),
+        ({"needs": (("spec", "/a.yaml"), ("records", "/shared/mlflow.db"))}, []),
         ({"needs": (("spec", "/a.yaml"), ("checkpoints", "/shared/runs"))}, []),
         ({"needs": (("spec", "/a.yaml"), ("data", "s3://bucket/a.csv"))}, []),
         ({"needs": (), "home": "/home/ann/runs"}, [("path-not-in-pod", "/home/ann/runs")]),
@@ -49,13 +51,11 @@ def test_a_refusal_names_the_claims_and_the_way_out():
     )
     assert "the study (claims are mounted at /shared)" in str(fault)
     assert fault.mend.startswith("keep the study in PostgreSQL"), "not a volume, on which its locks can fail"
-
-
-def test_data_that_no_pod_sees_may_travel_by_a_bucket():
-    asked = launches.request(needs=(("spec", "/a"), ("data", "/b.csv"), ("checkpoints", "/c")))
-    data, checkpoints = checks.check(asked, manifest.render(asked))
-    assert "--upload s3://BUCKET/FOLDER" in data.mend
-    assert "--upload" not in checkpoints.mend
+    assert "--upload" not in fault.mend
+    [fault] = checks.check(
+        asked := launches.request(needs=(("spec", "/a"), ("data", "/b.csv"))), manifest.render(asked)
+    )
+    assert "let it travel by a bucket with --upload s3://" in fault.mend
 
 
 @pytest.mark.parametrize("text", ["a: b: c", "- 1\n", "a\n"])

@@ -1,5 +1,6 @@
 """What the template makes of a request, over a grid of all that a profile can say."""
 
+import base64
 import json
 
 import jinja2
@@ -151,6 +152,42 @@ def test_the_entrypoint_is_in_the_manifest_as_it_is():
     text = files["data"]["entrypoint.py"]
     assert text == manifest.Path(entrypoint.__file__).read_text()
     assert job["spec"]["entrypoint"] == "python /sweep/entrypoint.py"  # nothing that one of two shells would change
+
+
+def held(files, key):
+    """What a pod finds in a ConfigMap's file, in bytes."""
+    return files["data"][key].encode() if key in files["data"] else base64.b64decode(files["binaryData"][key])
+
+
+@pytest.mark.parametrize(
+    "content", [b"# -*- coding: latin-1 -*-\nA = '\xe9'\n", b"A = 1\r\nB = 2\r\n", b"\xef\xbb\xbfA = 1\r"]
+)
+def test_own_code_and_spec_are_in_a_pod_to_the_byte(tmp_path, content):
+    (tmp_path / "cells.py").write_bytes(content)
+    (tmp_path / "plain.py").write_text("class Mine: ...\n")
+    spec = "\ufeffname: co2\r\n"
+    own = (("code", str(tmp_path / "cells.py")), ("code", str(tmp_path / "plain.py")))
+    request = launches.request(spec=spec, needs=(*BUCKET, *own))
+    text = manifest.render(request)
+    files = documents(text)[0]
+    assert checks.check(request, text) == []
+    assert kubernetes_schemas.missing() or kubernetes_schemas.wrong(files) == []
+    assert (held(files, "code-0.py"), held(files, "spec.yaml")) == (content, spec.encode())
+    assert files["data"]["code-1.py"] == "class Mine: ...\n", "what is UTF-8 stays readable"
+    assert not {*files["data"]} & {*files.get("binaryData", {})}
+
+
+def test_what_is_no_utf_8_counts_for_the_size_of_a_configmap(tmp_path, monkeypatch):
+    (tmp_path / "cells.py").write_bytes(b"\xe9" * 900)
+    request = launches.request(needs=(*BUCKET, ("code", str(tmp_path / "cells.py"))))
+    text = manifest.render(request)
+    size = sum(
+        len(held(documents(text)[0], key)) for key in ("spec.yaml", "command.json", "entrypoint.py", "code-0.py")
+    )
+    monkeypatch.setattr(checks, "FILES_BYTES", size)
+    assert checks.check(request, text) == []
+    monkeypatch.setattr(checks, "FILES_BYTES", size - 1)
+    assert [each.values["size"] for each in checks.check(request, text)] == [size]
 
 
 @pytest.mark.parametrize(

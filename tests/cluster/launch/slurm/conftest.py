@@ -84,7 +84,8 @@ class _Job:
             'case "$1 $2" in',
             '  "show hostnames") printf "n1\\nn2\\n" ;;',
             f'  "show job") [ ! -s {folder}/state ] || echo "JobId=7 JobState=$(cat {folder}/state) Reason=None" ;;',
-            f'  "requeue 7") rm {folder}/refusal 2>/dev/null && exit 1; echo >>{self.requeued}; kill -TERM $PPID ;;',
+            '  "requeue Incomplete")',
+            f"    rm {folder}/refusal 2>/dev/null && exit 1; echo >>{self.requeued}; kill -TERM $PPID ;;",
             "esac",
         )
         (folder / "state").write_text("RUNNING")

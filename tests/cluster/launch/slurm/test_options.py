@@ -33,11 +33,26 @@ def test_what_the_script_says_is_told(option):
 
 
 @pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        *(("--help", "makes no job"), ("--usage", "makes no job"), ("--version", "makes no job"), ("--vers", "no job")),
+        *(("--uid=0", "somebody else"), ("--gid=100", "somebody else"), ("--external", "does not run the script")),
+        *(("--no-kill", "would not queue it again"), ("--no-k=off", "queue it again"), ("--het-group=0", "of srun")),
+    ],
+)
+def test_what_makes_no_job_or_none_that_comes_back_is_refused_with_the_reason(option, why):
+    assert told("--nice", option) == [("slurm-option-unfit", "slurm.options.1", None)]
+    [fault] = options.faults("slurm.options", [option])
+    assert (why in str(fault), fault.mend) == (True, "leave it out")
+
+
+@pytest.mark.parametrize(
     "option",
     [
         *("--gres=lscratch:100", "--gres-flags=enforce-binding", "--gpu-bind=closest", "--gpu-freq=high", "--hold"),
         *("--constraint=a100&nvlink", "--exclusive", "--time-min=1:00:00", "--mem-bind=local", "--comment=gpu:2"),
         *("--clusters=alpha", "--ntasks-per-core=1", "--cpu-freq=high", "--licenses=gpu:2", "--mincpus=4"),
+        *("--hint=nomultithread", "--use-min-nodes", "--verbose", "--exclude=n1", "--nodelist=n2", "--network=ib"),
     ],
 )
 def test_other_options_are_the_profiles_own(option):

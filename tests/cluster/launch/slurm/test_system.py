@@ -125,7 +125,7 @@ def test_a_job_of_a_launch_that_was_cut_off_is_found_by_its_name(request_of, too
     tool("squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(BadInput) as error:
         SYSTEM.find(intent)
-    assert codes(error) == [("launch-cut-off", "squeue", "slurm_load_jobs error: Unable to contact slurm controller")]
+    assert codes(error) == [("launch-refused", "squeue", "slurm_load_jobs error: Unable to contact slurm controller")]
     assert SYSTEM.state(intent).lives, "it may be there"
     tool("scancel")
     SYSTEM.stop(intent)
@@ -231,10 +231,22 @@ def test_the_log_is_the_jobs_file(tmp_path):
     with pytest.raises(BadInput) as error:
         list(SYSTEM.logs(launched))
     assert [each.code for each in error.value.faults] == ["no-log-yet"]
-    with pytest.raises(BadInput):
-        list(SYSTEM.logs(JOB))  # its record does not say where the log is
     file.write_text("one\ntwo")
     assert list(SYSTEM.logs(launched)) == ["one", "two"]
+
+
+def test_the_log_of_a_launch_that_was_cut_off_has_the_folder_of_the_logs_as_its_place(request_of):
+    with pytest.raises(BadInput) as error:
+        list(SYSTEM.logs(SYSTEM.intend(request_of())))
+    [told] = error.value.messages
+    assert told.startswith("/shared/ann/runs/co2/slurm: there is no log yet: a launch was cut off, and whether its job")
+
+
+def test_a_tool_that_hangs_leaves_the_state_open(tool, monkeypatch):
+    monkeypatch.setattr("cluster.launch.slurm.system.TOOL_S", 0.2)
+    tool("scontrol", "exec sleep 9")
+    state = SYSTEM.state(JOB)
+    assert (state.is_known, state.lives, state.reason) == (False, True, "scontrol did not answer within 0.2 s")
 
 
 # --- The script as a job; `tests/clusters/test_slurm.py` has the same on a real Slurm.
