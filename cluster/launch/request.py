@@ -7,6 +7,7 @@ from cluster.config import ResourcesConfig
 from cluster.launch.profile import KubernetesProfile, SlurmProfile
 from cluster.ray_backend.room import fit
 from lstm.messages.message import Note
+from lstm.records.errors import Fault
 
 Need = Literal["spec", "data", "code", "home", "study", "checkpoints", "records"]
 
@@ -82,3 +83,4 @@ class Request:
     cwd: str = "/"  # the working folder
     needs: tuple[tuple[Need, str], ...] = ()  # files and folders here that the driver needs there
     uploads: tuple[tuple[str, str], ...] = ()  # files here that the driver reads from objects, each with its address
+    faults: tuple[Fault, ...] = ()  # found before, for which it can't be launched

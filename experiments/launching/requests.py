@@ -101,6 +101,7 @@ def make(named: str, home: Home, asked: Asked, overrides: Sequence[str] = (), co
     unknown = _unknown(found, shape, asked.system, is_checked=bool(profile.shared) or asked.system != "slurm")
     shape = replace(shape, unknown=tuple(unknown))
     request = _request(plan, asked.system, named, home, shape.size, profile, overrides, code)
+    request = replace(request, faults=seen.faults)
     uploads = bring.uploads(_data(plan), asked.upload) if asked.upload is not None else ()
     notes = [*seen.notes, *_on_claim(plan, profile), *_idle(shape, profile)]
     if asked.upload is not None and not uploads:

@@ -27,7 +27,7 @@ def text_of(request: Request) -> str:
     """
     found = system(request.system)
     text = found.render(request)
-    if faults := found.check(request, text):
+    if faults := [*request.faults, *found.check(request, text)]:
         raise BadInput(*faults)
     return text
 

@@ -36,6 +36,7 @@ class Planned:
 
     plan: Plan
     notes: tuple[Note, ...] = ()
+    faults: tuple[Fault, ...] = ()  # for which `launch` refuses the sweep: variables that no pod would have
     is_study_seen: bool = True
     unknown: Mapping[str, str] = field(default_factory=dict)  # by address that stands in: what the spec has there
 
@@ -53,11 +54,14 @@ def planned(
     """Plan a sweep as `run` does, as far as it can be seen here; start and write nothing.
 
     Raises:
-        BadInput: `run` would refuse the sweep, or the nodes would lack a variable of the spec.
+        BadInput: `run` would refuse the sweep.
     """
-    notes, stand_ins, unknown = list[Note](), list[str](), dict[str, str]()
+    notes, faults, stand_ins, unknown = list[Note](), list[Fault](), list[str](), dict[str, str]()
     if isinstance(profile, KubernetesProfile):
-        notes += _of_secrets(named, home, profile, overrides)
+        faults, secrets = _lacking(named, home, profile, overrides), [*profile.driver_secrets, *profile.secrets]
+        if faults and secrets:
+            names = [each.values["name"] for each in faults]
+            notes, faults = [note("launch-variables-of-secrets", secrets=secrets, names=names)], []
         stand_ins = [*_stand_ins(named, home, profile, overrides, unknown)]
     given = (*overrides, *stand_ins)
     if fields := [each for each in _ASKED if _UNKNOWN[each] in unknown]:
@@ -65,7 +69,8 @@ def planned(
         away = None
     else:
         try:
-            return Planned(running.prepare(named, home, None, given, code=code).plan, tuple(notes), unknown=unknown)
+            plan = running.prepare(named, home, None, given, code=code).plan
+            return Planned(plan, tuple(notes), tuple(faults), unknown=unknown)
         except BadInput as error:
             if not {each.code for each in error.faults} <= _AWAY:
                 raise
@@ -75,7 +80,7 @@ def planned(
         if not _is_away(plan, away):
             raise away
         notes.append(note("launch-store-unreached", why=plan.spec.document.hide(why_of(away))))
-    return Planned(with_first(plan, None), tuple(notes), is_study_seen=False, unknown=unknown)
+    return Planned(with_first(plan, None), tuple(notes), tuple(faults), is_study_seen=False, unknown=unknown)
 
 
 def _is_away(plan: Plan, error: BadInput) -> bool:
@@ -84,28 +89,15 @@ def _is_away(plan: Plan, error: BadInput) -> bool:
     return file_of(order.study_url) is None if of_study else "://" in order.sweep_folder
 
 
-def _of_secrets(named: str, home: Home, profile: KubernetesProfile, overrides: Sequence[str]) -> Iterator[Note]:
-    """Yield a note on the variables that Secrets must have.
-
-    Raises:
-        BadInput: there are such variables, and no Secrets.
-    """
-    document = lookup.document(named, home, overrides, {})
-    lacking = {
-        wrong.values["name"]: at
-        for _, at, wrong in reversed(document.lacking)
-        if wrong.values["name"] not in {*profile.environment, *_OF_EACH}
-    }
-    secrets = [*profile.driver_secrets, *profile.secrets]
-    if lacking and not secrets:
-        faults = [_lacking(document.where(at), at, name) for name, at in reversed(lacking.items())]
-        raise BadInput(*faults)
-    if lacking:
-        yield note("launch-variables-of-secrets", secrets=secrets, names=[*reversed(lacking)])
-
-
-def _lacking(place: str, at: Sequence[object], name: str) -> Fault:
-    return fault("launch-variable-lacking", ".".join(map(str, at)), at=place, name=name)
+def _lacking(named: str, home: Home, profile: KubernetesProfile, overrides: Sequence[str]) -> list[Fault]:
+    """Return a fault for each variable of the spec without a default that the profile itself does not give."""
+    document, given = lookup.document(named, home, overrides, {}), {*profile.environment, *_OF_EACH}
+    found = {wrong.values["name"]: at for _, at, wrong in reversed(document.lacking)}
+    return [
+        fault("launch-variable-lacking", ".".join(map(str, at)), at=document.where(at), name=name)
+        for name, at in reversed(found.items())
+        if name not in given
+    ]
 
 
 def _stand_ins(

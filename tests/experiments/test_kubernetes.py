@@ -191,6 +191,7 @@ def test_an_address_that_is_none_is_refused_though_nothing_is_asked(cluster, swe
 def test_a_variable_that_no_pod_would_have_is_refused(cluster, sweep, folder, monkeypatch):
     with_study(folder, "${STUDY_URL:-postgresql://127.0.0.1:1/db}")
     monkeypatch.setenv("BUCKET", "here-only")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "none"))
     profile = yaml.safe_load((folder / "clusters.yaml").read_text())
     del profile["kubernetes"]["driver_secrets"]
     (folder / "clusters.yaml").write_text(yaml.safe_dump(profile))
@@ -200,6 +201,10 @@ def test_a_variable_that_no_pod_would_have_is_refused(cluster, sweep, folder, mo
         assert answer.code == 2
         assert f"tiny.yaml:{line}: storage.checkpoints: needs BUCKET, which no pod would have" in answer.err
     assert cluster.objects == {}
+    noted = sweep("plan", "tiny.yaml", "--on", "kubernetes")
+    assert noted.code == 0, "without a profile it is a note"
+    assert "will refuse this as it is: tiny.yaml" in noted.out
+    assert "needs BUCKET" in noted.out
     monkeypatch.delenv("BUCKET")
     profile["kubernetes"]["environment"] = {"BUCKET": "there"}
     (folder / "clusters.yaml").write_text(yaml.safe_dump(profile))
