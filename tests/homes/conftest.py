@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import migrations
 import pytest
 import statements
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking._tracking_service import utils as mlflow_client
 
 HERE = Path(__file__).parent
@@ -40,8 +41,11 @@ def unpack(tmp_path):
         except OSError as error:
             pytest.skip(f"{place}: can't be written to: {error.strerror}")
         made.append(folder)
-        # MLflow remembers by a run's id where its artifacts are, as long as a process lives; here it was elsewhere.
+        # As long as a process lives, MLflow remembers by a run's id where its artifacts are, and holds its databases
+        # open; here both were others.
         mlflow_client._artifact_repos_cache.clear()
+        for engine in SqlAlchemyStore._engine_map.values():
+            engine.dispose()
         _add_reports(folder / "runs", folder)
         return folder
 

@@ -226,7 +226,10 @@ def killed_at(points, folder):
     for k in points(steps):
         shutil.rmtree(folder)
         shutil.copytree(before, folder)
-        assert twin.run(folder, "tiny", "runs", at=k.__eq__, words=extend) == -9, said(folder)
+        code = twin.run(folder, "tiny", "runs", at=k.__eq__, words=extend)
+        if code == 0 and k > steps - twin.FEWER:
+            break
+        assert code == -9, said(folder)
         again = ("run",) if studied(folder).extensions else extend  # before it is queued, nobody has heard of it
         assert twin.run(folder, "tiny", "runs", words=again) == 0, said(folder)
         assert twin.verify(folder, "runs", "tiny") == 0, said(folder)

@@ -220,7 +220,10 @@ def killed_at(points, folder, *options, other=("--seeds", "3"), run=0):
     for k in points(steps):
         shutil.rmtree(folder)
         shutil.copytree(before, folder)
-        assert twin.run(folder, "tiny", "runs", at=k.__eq__, words=words) == -9, said(folder)
+        code = twin.run(folder, "tiny", "runs", at=k.__eq__, words=words)
+        if code == 0 and k > steps - twin.FEWER:
+            break
+        assert code == -9, said(folder)
         told = twin.run(folder, "tiny", "runs", words=("run",))
         assert told == run, "the sweep is complete, and leaves the refit alone; it refuses newer rows"
         if running := [t for t in studied(folder).refits if not t.ended]:
