@@ -31,7 +31,6 @@ from lstm.records.epoch import Place
 
 # What a sweep imports on its way: once here, and not in each child.
 _NEEDED = (
-FEWER = 5  # durable steps that a run may have less than another: MLflow's records are sent in parcels
     "torch",
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
@@ -58,6 +57,7 @@ FEWER = 5  # durable steps that a run may have less than another: MLflow's recor
 )
 
 
+FEWER = 5  # durable steps that a run may have less than another: MLflow's records are sent in parcels
 HANGS_S = 240  # less than the time of a test, in pyproject.toml
 
 
