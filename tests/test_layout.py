@@ -109,3 +109,10 @@ def test_a_test_file_has_the_place_and_name_of_what_it_tests():
         if len(path.parts) > 2 and not tested.is_file() and not tested.with_suffix("").is_dir():
             lost.append(str(path))
     assert set(lost) == ACROSS_VERBS
+
+
+def test_modules_that_tests_import_by_their_name_have_each_a_name_of_its_own():
+    rooms = ("tests/lab", "tests/bench", "tests/bench/contenders", "tests/bench/gpu")
+    names = [path.stem for room in rooms for path in (ROOT / room).glob("*.py") if path.stem != "conftest"]
+    scripts = {"run", "translation"}  # in tests/bench; nothing imports them
+    assert {name for name in names if names.count(name) > 1} <= scripts

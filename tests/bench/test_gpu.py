@@ -30,14 +30,14 @@ def gpu(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(FOLDER)
     runner, parts = loaded("run"), loaded("parts")
     import exactness
+    import measured
     import sharing
     import speeds
-    import trainings
 
-    every = dict(trainings.TASKS)
-    monkeypatch.setattr(trainings, "USED", "cpu")
+    every = dict(measured.TASKS)
+    monkeypatch.setattr(measured, "USED", "cpu")
     monkeypatch.setattr(parts.device, "gpu_count", lambda: 0)
-    monkeypatch.setattr(trainings, "TASKS", {"memory/evolution": trainings.TASKS["memory/evolution"]})
+    monkeypatch.setattr(measured, "TASKS", {"memory/evolution": measured.TASKS["memory/evolution"]})
 
     def put(name, act):
         """In place of a part."""
@@ -60,7 +60,7 @@ def gpu(monkeypatch, tmp_path):
         return code, json.loads((tmp_path / "gpu.json").read_text()), (tmp_path / "gpu.md").read_text()
 
     act.runner, act.parts, act.every, act.put = runner, parts, every, put
-    act.exactness, act.sharing, act.speeds, act.trainings = exactness, sharing, speeds, trainings
+    act.exactness, act.sharing, act.speeds, act.measured = exactness, sharing, speeds, measured
     return act
 
 
@@ -109,13 +109,13 @@ def test_only_names_parts_of_the_full_run_too_and_leaves_other_files_alone(gpu, 
 
 def test_a_part_that_can_not_run_here_is_skipped_with_its_reason(gpu, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(gpu.trainings.Skipped, match=r"none of g\+\+"):
+    with pytest.raises(gpu.measured.Skipped, match=r"none of g\+\+"):
         next(gpu.speeds.compiled())
 
 
 def test_a_part_says_why_it_is_skipped(gpu):
     def skipped():
-        raise gpu.trainings.Skipped("there is no compiler")
+        raise gpu.measured.Skipped("there is no compiler")
         yield
 
     gpu.put("compiled", skipped)
@@ -131,7 +131,7 @@ def test_precision_tells_in_what_the_cells_are_computed(gpu, monkeypatch):
     from lstm.nn import cells
 
     monkeypatch.setattr(
-        gpu.trainings, "TASKS", {"memory": ("copy", ("data.sizes={train: 40, validation: 8, test: 8}",))}
+        gpu.measured, "TASKS", {"memory": ("copy", ("data.sizes={train: 40, validation: 8, test: 8}",))}
     )
     monkeypatch.setattr(cells, "_precision", lambda *_: torch.bfloat16 if torch.is_autocast_enabled("cpu") else None)
     if not cells.cpu_has_bfloat16_lstm():
@@ -181,7 +181,7 @@ while not Path(folder, "go").exists():
 assert Path(folder, "0.ready").exists() and Path(folder, "1.ready").exists()
 print(share)
 """)
-    monkeypatch.setattr(gpu.trainings, "SCRIPT", str(script))
+    monkeypatch.setattr(gpu.measured, "SCRIPT", str(script))
     (tmp_path / "wave").mkdir()
     assert gpu.sharing._together(tmp_path / "wave", 3) == [1 / 3, 1 / 3]
 
@@ -207,7 +207,7 @@ def test_a_share_is_what_can_be_taken_and_what_cuda_has_beside(gpu, monkeypatch,
         taken.append(size)
 
     monkeypatch.setattr(gpu.sharing.device, "claim", lambda cpus, share: "cuda" if (cpus, share) == (1, 0.25) else None)
-    monkeypatch.setattr(gpu.trainings, "warm", lambda: None)
+    monkeypatch.setattr(gpu.measured, "warm", lambda: None)
     monkeypatch.setattr(torch, "empty", empty)
     for name, value in {"max_memory_reserved": sum, "memory_reserved": sum}.items():
         monkeypatch.setattr(torch.cuda, name, lambda value=value: value(taken))
@@ -230,7 +230,7 @@ def test_the_sweeps_of_the_parts_are_what_plan_takes(gpu, monkeypatch, tmp_path)
     for number, (text, rows) in enumerate(texts):
         folder = tmp_path / str(number)
         folder.mkdir()
-        gpu.trainings.waves(folder, rows, {"hidden_size": 8}, {})
+        gpu.measured.waves(folder, rows, {"hidden_size": 8}, {})
         (folder / "spec.yaml").write_text(text)
         home = Home.at(str(folder / "home"))
         orders.append(planning.make(loader.load(str(folder / "spec.yaml"), [], dict(os.environ)), home).order)
@@ -252,7 +252,7 @@ def test_the_contest_counts_trials_an_hour_of_a_gpu(gpu):
 def test_a_step_is_compiled_and_its_losses_are_the_plain_ones(gpu, monkeypatch, tmp_path):
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module, mode: modes.append(mode))  # minutes of a compiler
     modes, compiling = [], gpu.speeds.compiling
-    config, data = gpu.trainings.waves(tmp_path, 400, {"hidden_size": 4}, {"batch_size": 32}, 6)
+    config, data = gpu.measured.waves(tmp_path, 400, {"hidden_size": 4}, {"batch_size": 32}, 6)
     plain, done = (compiling.stepped(config, data, "cpu", 12, mode) for mode in (None, "default"))
     assert modes == ["default"]
     assert len(plain["losses"]) == 1 + compiling.WARM + 12

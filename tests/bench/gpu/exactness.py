@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import measured
 import torch
-import trainings
-from trainings import Row
+from measured import Row
 
 from lstm import checkpoint
 from lstm.config.trial import TrialConfig
@@ -21,32 +21,32 @@ from lstm.training.loop import train
 
 def tasks() -> Iterator[Row]:
     """The loss of each task after some epochs on the device, beside the CPU's."""
-    trainings.warm()
-    for name, config, data in trainings.cases():
+    measured.warm()
+    for name, config, data in measured.cases():
         row: Row = {"task": name}
-        for on in dict.fromkeys(("cpu", trainings.USED)):
+        for on in dict.fromkeys(("cpu", measured.USED)):
             try:
-                epochs, seconds = trainings.trained(config, data, on)
+                epochs, seconds = measured.trained(config, data, on)
                 row |= {f"val/loss, {on}": epochs[-1].metrics["val/loss"], f"seconds, {on}": round(seconds, 2)}
             except Exception as error:  # a task that does not run on a GPU is a finding
-                row[f"val/loss, {on}"] = trainings.told(error)
-        cpu, used = row["val/loss, cpu"], row[f"val/loss, {trainings.USED}"]
-        if trainings.USED != "cpu" and isinstance(cpu, float) and isinstance(used, float):
+                row[f"val/loss, {on}"] = measured.told(error)
+        cpu, used = row["val/loss, cpu"], row[f"val/loss, {measured.USED}"]
+        if measured.USED != "cpu" and isinstance(cpu, float) and isinstance(used, float):
             row["apart"] = abs(used - cpu) / max(abs(cpu), 1e-12)
         yield row
 
 
 def resume() -> Iterator[Row]:
     """Whether a training that goes on from a checkpoint has the weights of one that never stopped, to the bit."""
-    for name, config, data in trainings.cases():
-        yield {"task": name, "device": trainings.USED} | _repeated(config, data)
+    for name, config, data in measured.cases():
+        yield {"task": name, "device": measured.USED} | _repeated(config, data)
 
 
 def deterministic() -> Iterator[Row]:
     """The same, with all that PyTorch and cuBLAS have to be deterministic; what is not so by its own word."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
-    for name, config, data in trainings.cases():
+    for name, config, data in measured.cases():
         began = time.perf_counter()
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter("always")
@@ -54,7 +54,7 @@ def deterministic() -> Iterator[Row]:
         named = sorted({str(each.message).partition(" ")[0] for each in found if "determinis" in str(each.message)})
         yield {
             "task": name,
-            "device": trainings.USED,
+            "device": measured.USED,
             **row,
             "seconds": time.perf_counter() - began,
             "not so": ", ".join(named),
@@ -64,12 +64,12 @@ def deterministic() -> Iterator[Row]:
 def _repeated(config: TrialConfig, data: Dataset) -> Row:
     """Whether weights are the same when a training is repeated, and when it goes on from a checkpoint."""
     try:
-        whole, _ = trainings.trained(config, data, trainings.USED)
-        again, _ = trainings.trained(config, data, trainings.USED)
-        begun = next(iter(train(config, data, device=trainings.USED)))
-        rest, _ = trainings.trained(config, data, trainings.USED, _through_a_file(config, data, begun))
+        whole, _ = measured.trained(config, data, measured.USED)
+        again, _ = measured.trained(config, data, measured.USED)
+        begun = next(iter(train(config, data, device=measured.USED)))
+        rest, _ = measured.trained(config, data, measured.USED, _through_a_file(config, data, begun))
     except Exception as error:
-        return {"the same when resumed": trainings.told(error)}
+        return {"the same when resumed": measured.told(error)}
     return {
         "the same when repeated": _apart(whole, again) == 0,
         "the same when resumed": _apart(whole, rest) == 0,

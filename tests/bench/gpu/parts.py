@@ -15,7 +15,7 @@ import lifeline
 import sharing
 import speeds
 import torch
-from trainings import Row, Skipped
+from measured import Row, Skipped
 
 from lstm import device
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import measured
 import torch
-import trainings
-from trainings import Row
+from measured import Row
 
 from lstm import device
 from lstm.training.loop import train
@@ -22,8 +22,8 @@ READY_S = 60.0  # what the packed trials of a wave may take to be ready
 def shares() -> Iterator[Row]:
     """How much memory a process can take with a share of a card."""
     for share in (0.5, 0.25, 0.1):
-        words = [sys.executable, trainings.SCRIPT, "one_share", str(share)]
-        done = subprocess.run(words, cwd=trainings.ROOT, capture_output=True, text=True, check=False)
+        words = [sys.executable, measured.SCRIPT, "one_share", str(share)]
+        done = subprocess.run(words, cwd=measured.ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"a share of {share:g}: {(done.stderr.strip().splitlines() or [''])[-1][:300]}")
         taken, there, beside = map(int, done.stdout.split()[-3:])
@@ -40,7 +40,7 @@ def one_share(share: str) -> None:
     """Takes memory until there is no more: prints the bytes taken, those of the card, and what CUDA has beside."""
     torch.cuda.init()
     used = device.claim(1, float(share))
-    trainings.warm()
+    measured.warm()
     held = []
     try:
         while True:
@@ -69,9 +69,9 @@ def packing() -> Iterator[Row]:
 
 def _together(folder: Path, count: int) -> list[float]:
     """Starts so many trials, lets them train at the same time when all are ready or gone; what each has reached."""
-    words = [sys.executable, trainings.SCRIPT, "one_packed", str(folder), str(1 / count)]
+    words = [sys.executable, measured.SCRIPT, "one_packed", str(folder), str(1 / count)]
     running = [
-        subprocess.Popen([*words, str(n)], cwd=trainings.ROOT, stdout=subprocess.PIPE, text=True) for n in range(count)
+        subprocess.Popen([*words, str(n)], cwd=measured.ROOT, stdout=subprocess.PIPE, text=True) for n in range(count)
     ]
     end = time.monotonic() + READY_S
     while time.monotonic() < end and not all(
@@ -87,7 +87,7 @@ def one_packed(folder: str, share: str, number: str) -> None:
     """One of the packed trials: prints its epochs a second."""
     own, at = Path(folder, number), Path(folder)
     own.mkdir()
-    config, data = trainings.waves(own, 4000, {"hidden_size": 64}, {"max_epochs": 1_000_000, "steps_per_epoch": 20})
+    config, data = measured.waves(own, 4000, {"hidden_size": 64}, {"max_epochs": 1_000_000, "steps_per_epoch": 20})
     epochs = train(config, data, device=device.claim(1, float(share)))
     next(epochs)
     (at / f"{number}.ready").touch()
@@ -105,7 +105,7 @@ def memory() -> Iterator[Row]:
     large = "{training.batch_size: 30000, model.hidden_size: 4096}"
     small = [f"{{training.batch_size: 64, model.hidden_size: {size}}}" for size in (16, 24, 32)]
     text = (
-        trainings.WAVES
+        measured.WAVES
         + f"""training: {{max_epochs: 3, learning_rate: 1e-3, batch_size: 64}}
 resources: {{gpus_per_trial: 0.1}}
 search:
@@ -124,7 +124,7 @@ search:
 def cards() -> Iterator[Row]:
     """Which card each trial of a sweep had."""
     space = "{model.hidden_size: {type: int, low: 8, high: 64}}"
-    text = trainings.WAVES + "training: {max_epochs: 5, learning_rate: 1e-3}\nresources: {gpus_per_trial: 1}\n"
+    text = measured.WAVES + "training: {max_epochs: 5, learning_rate: 1e-3}\nresources: {gpus_per_trial: 1}\n"
     yield from _swept(
         text + f"search: {{n_trials: 8, sampler: {{type: random, seed: 1}}, space: {space}}}\n", rows=8_000
     )
@@ -136,7 +136,7 @@ def _swept(text: str, rows: int) -> Iterator[Row]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        trainings.waves(folder, rows, {"hidden_size": 8}, {})
+        measured.waves(folder, rows, {"hidden_size": 8}, {})
         (folder / "spec.yaml").write_text(text)
         words = [Path(sys.executable).with_name("sweep"), "run", "spec.yaml", "--home", "home"]
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import compiled as compiling
+import measured
 import torch
-import trainings
+from measured import Row, Skipped
 from torch import nn
-from trainings import Row, Skipped
 
 from lstm import device
 from lstm.config.trial import TrialConfig
@@ -34,18 +34,18 @@ COMPILED: Mapping[str, Row] = {
     "our cell with peepholes": {"variant": "vanilla"},
     "a user's cell, a loop in Python": {"cell": "looped.py:Looped"},
 }
-LOOKBACK, HIDDEN, BATCH, STEPS = (48, 128, 256, 100) if trainings.USED == "cuda" else (6, 32, 64, 60)
+LOOKBACK, HIDDEN, BATCH, STEPS = (48, 128, 256, 100) if measured.USED == "cuda" else (6, 32, 64, 60)
 # The second mode records CUDA graphs.
-MODES = ("default", "reduce-overhead") if trainings.USED == "cuda" else ("default",)
+MODES = ("default", "reduce-overhead") if measured.USED == "cuda" else ("default",)
 COMPILED_S = 170.0  # what a case may take, with its compiling
 # The work of the contest (tests/bench/contenders), each with a trial's share of a GPU.
-CONTEST = (("short", 0.25), ("short", 1.0), ("minute", 0.25)) if trainings.USED == "cuda" else (("short", 0.0),)
+CONTEST = (("short", 0.25), ("short", 1.0), ("minute", 0.25)) if measured.USED == "cuda" else (("short", 0.0),)
 
 
 def precision() -> Iterator[Row]:
     """The seconds and the loss of both precisions, and in which one PyTorch's own cells are computed."""
-    trainings.warm()
-    for name, config, data in trainings.cases():
+    measured.warm()
+    for name, config, data in measured.cases():
         if "/" in name:
             continue
         for each in ("float32", "bfloat16"):
@@ -53,15 +53,15 @@ def precision() -> Iterator[Row]:
             row: Row = {"task": name, "precision": each}
             try:
                 row["cells in"] = _computed_in(changed, data)
-                epochs, seconds = trainings.trained(changed, data, trainings.USED)
+                epochs, seconds = measured.trained(changed, data, measured.USED)
                 yield row | {"seconds": seconds, "val/loss": epochs[-1].metrics["val/loss"]}
             except Exception as error:
-                yield row | {"val/loss": trainings.told(error)}
+                yield row | {"val/loss": measured.told(error)}
 
 
 def _computed_in(config: TrialConfig, data: Dataset) -> str:
     """The precision of what PyTorch's own cells return in a training step; "" if the network has none."""
-    run, found = METHODS[config.training.method](config, data, trainings.USED), set[str]()
+    run, found = METHODS[config.training.method](config, data, measured.USED), set[str]()
 
     def look(_: nn.Module, __: Any, outputs: Any) -> None:
         states = outputs[0]
@@ -77,24 +77,24 @@ def _computed_in(config: TrialConfig, data: Dataset) -> str:
 
 def sizes() -> Iterator[Row]:
     """Epochs a second of our trainer and of bare PyTorch: the same steps, and the same windows judged."""
-    trainings.warm()
+    measured.warm()
     for batch, hidden in itertools.product(*SIZES):
         with tempfile.TemporaryDirectory() as folder:
             training = {"batch_size": batch, "max_epochs": 3, "steps_per_epoch": SIZED}
-            config, data = trainings.waves(Path(folder), 12_000, {"hidden_size": hidden}, training)
-            epochs, _ = trainings.trained(config, data, trainings.USED)
-            judged = registry.of(config).feed(data, config, trainings.USED).judged("validation")
+            config, data = measured.waves(Path(folder), 12_000, {"hidden_size": hidden}, training)
+            epochs, _ = measured.trained(config, data, measured.USED)
+            judged = registry.of(config).feed(data, config, measured.USED).judged("validation")
             ours, bare = 1 / epochs[-1].metrics["epoch_s"], _bare(batch, hidden, SIZED, judged)
         yield {"batch": batch, "hidden": hidden, "ours, epochs a second": ours, "bare": bare, "ratio": ours / bare}
 
 
 def _bare(batch: int, hidden: int, steps: int, judged: int) -> float:
     """Epochs a second of the textbook's loop on the device, on inputs that lie there."""
-    lstm, head = nn.LSTM(1, hidden, batch_first=True).to(trainings.USED), nn.Linear(hidden, 12).to(trainings.USED)
+    lstm, head = nn.LSTM(1, hidden, batch_first=True).to(measured.USED), nn.Linear(hidden, 12).to(measured.USED)
     both = [*lstm.parameters(), *head.parameters()]
     optimizer = torch.optim.Adam(both, fused=True)
-    x, y = torch.randn(batch, 48, 1, device=trainings.USED), torch.randn(batch, 12, device=trainings.USED)
-    others = torch.randn(judged, 48, 1, device=trainings.USED).split(512)
+    x, y = torch.randn(batch, 48, 1, device=measured.USED), torch.randn(batch, 12, device=measured.USED)
+    others = torch.randn(judged, 48, 1, device=measured.USED).split(512)
     for turn in range(2):
         began = time.perf_counter()
         for _ in range(steps):
@@ -112,18 +112,18 @@ def _bare(batch: int, hidden: int, steps: int, judged: int) -> float:
 
 def compiled() -> Iterator[Row]:
     """A training step of ours, plain and compiled: each case in a process of its own, since compiling may not end."""
-    compilers = ("g++", "clang++") if trainings.USED == "cpu" else ("gcc", "cc", "clang")
+    compilers = ("g++", "clang++") if measured.USED == "cpu" else ("gcc", "cc", "clang")
     if not any(
-        map(shutil.which, (os.environ.get("CXX" if trainings.USED == "cpu" else "CC", compilers[0]), *compilers))
+        map(shutil.which, (os.environ.get("CXX" if measured.USED == "cpu" else "CC", compilers[0]), *compilers))
     ):
         raise Skipped(f"torch.compile needs a compiler, and there is none of {', '.join(compilers)}")
     for name, mode in itertools.product(COMPILED, MODES):
         with tempfile.TemporaryDirectory() as empty:  # what was compiled before would be taken from its cache
             caches = {"TORCHINDUCTOR_CACHE_DIR": empty, "TRITON_CACHE_DIR": empty}
-            words = [sys.executable, trainings.SCRIPT, "one_compiled", name, mode]
+            words = [sys.executable, measured.SCRIPT, "one_compiled", name, mode]
             case = subprocess.Popen(
                 words,
-                cwd=trainings.ROOT,
+                cwd=measured.ROOT,
                 env=os.environ | caches,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -132,7 +132,7 @@ def compiled() -> Iterator[Row]:
             why = ""
             try:
                 said, errors = case.communicate(timeout=COMPILED_S)
-                why = trainings.last(errors) if case.returncode else ""
+                why = measured.last(errors) if case.returncode else ""
             except subprocess.TimeoutExpired:
                 case.kill()
                 said, _ = case.communicate()
@@ -156,31 +156,31 @@ def one_compiled(name: str, mode: str) -> None:
     device.claim(1, None)
     code = read(Path(__file__).with_name("looped.py"), "looped.py")
     execute(code)
-    trainings.warm()
+    measured.warm()
     with tempfile.TemporaryDirectory() as folder:
         known = {code.file: code.digest} if "cell" in COMPILED[name] else {}
         model, training = {"hidden_size": HIDDEN, **COMPILED[name]}, {"batch_size": BATCH, "max_epochs": 1}
-        config, data = trainings.waves(Path(folder), 20 * BATCH, model, training, LOOKBACK, known)
+        config, data = measured.waves(Path(folder), 20 * BATCH, model, training, LOOKBACK, known)
         for each in (None, mode):
-            print(json.dumps(compiling.stepped(config, data, trainings.USED, STEPS, each)), flush=True)
+            print(json.dumps(compiling.stepped(config, data, measured.USED, STEPS, each)), flush=True)
 
 
 def contest() -> Iterator[Row]:
     """Trials an hour of a GPU, or of a core, beside the stock recipe: the same sweep, one after the other."""
-    runner = trainings.ROOT / "tests/bench/contenders/run.py"
-    cards, unit = (device.gpu_count(), "GPU") if trainings.USED == "cuda" else (device.cpu_count(), "core")
+    runner = measured.ROOT / "tests/bench/contenders/run.py"
+    cards, unit = (device.gpu_count(), "GPU") if measured.USED == "cuda" else (device.cpu_count(), "core")
     for kind, share in CONTEST:
         with tempfile.TemporaryDirectory() as folder:
             words = ["--work", kind, "--rounds", "1", "--only", "stock", "ours", "--gpus-per-trial", str(share)]
             words = [sys.executable, str(runner), *words, "--results", folder]
-            done = subprocess.run(words, cwd=trainings.ROOT, capture_output=True, text=True, check=False)
+            done = subprocess.run(words, cwd=measured.ROOT, capture_output=True, text=True, check=False)
             print(done.stdout, done.stderr, flush=True)
             kept = [*Path(folder).glob("*.json")]
             if not kept:
                 yield {
                     "work": kind,
                     "gpus_per_trial": share,
-                    "trials": f"failed: {trainings.last(done.stdout + done.stderr)}",
+                    "trials": f"failed: {measured.last(done.stdout + done.stderr)}",
                 }
                 continue
             found = json.loads(kept[0].read_text(encoding="utf-8"))
