@@ -21,7 +21,7 @@ from lstm.records.events import DRIVERS, PARTS, About, Driver, driven, now_ms
 from lstm.records.objective import RECORD
 from lstm.records.sweep import FIRST_FROM, KEEPS_BASE, RECORDED_BEFORE, Sweep
 from lstm.storage import disk, files
-from lstm.storage.objects import unwritable
+from lstm.storage.objects import unreadable, unwritable
 from lstm.tasks import registry as tasks
 
 # What `comparable` of experiments/spec calls a user's file, and a value that the environment fills in.
@@ -236,8 +236,7 @@ def check_checkpoints(order: Order, sweep: Sweep, found: moved.Moved | None) -> 
     try:
         mark = ownership.mark_of(order.checkpoints)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise refused("checkpoint-store-unreadable", at=order.checkpoints, why=why) from None
+        raise BadInput(unreadable(order.checkpoints, error)) from None
     # A driver that was killed while it made a copy its own may have left only the copy's mark.
     own = (order.study_id, *order.studies_before, *([found.study] if found else []))
     if mark is not None and mark.study not in own:
@@ -252,8 +251,7 @@ def check_checkpoints(order: Order, sweep: Sweep, found: moved.Moved | None) -> 
             except ownership.ForeignCheckpoint as error:
                 raise BadInput(*error.faults, fault("folder-of-another-sweep", at=order.checkpoints)) from None
             except OSError as error:
-                why = error.strerror or str(error)
-                raise refused("checkpoint-store-unreadable", at=address, why=why) from None
+                raise BadInput(unreadable(address, error)) from None
 
 
 def _ancestors(facts: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,10 +13,10 @@ from lstm.records.errors import BadInput, Fault, fault, refused
 from lstm.storage import disk
 
 FIELD = "storage.study"  # the spec's field of the address
-# What PostgreSQL says to a user or an address that it will refuse again; anything else may be an outage.
-_REFUSES = re.compile(
-    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied"
-)
+# PostgreSQL's client says FATAL before what a server has answered. These answers of a server are for now; those of a
+# client are about the address, and it would say them again. What else a client says is of a network or a host.
+_FOR_NOW = re.compile("starting up|shutting down|recovery mode|too many|connection slots|not (yet )?accepting")
+_OF_ADDRESS = re.compile("SSL|sslmode|certificate|invalid|no password supplied|pgbouncer|no such")
 DRIVERS = {"sqlite": ("", "pysqlite"), "postgresql": ("psycopg2", "psycopg")}
 LEASES = sqlalchemy.Table(
     "sweep_lease",
@@ -115,15 +115,18 @@ def unopened(error: BaseException | None) -> BadInput:
 def is_full(error: BaseException | None) -> bool:
     """Return whether a database has no room: its file's disk, its user's share of it, or its server's disk."""
     driver = getattr(error, "orig", None)
-    return getattr(driver, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(driver, "pgcode", "") == "53100"
+    state = getattr(driver, "sqlstate", None) or getattr(driver, "pgcode", "")  # of psycopg, of psycopg2
+    return getattr(driver, "sqlite_errorname", "") == "SQLITE_FULL" or state == "53100"
 
 
 def _is_unreached(error: BaseException | None) -> bool:
     """Return whether a server is away, or takes nobody now; not whether it answers and refuses this user."""
     driver = getattr(error, "orig", None)
     of_file = type(driver).__module__.startswith("sqlite3")
-    is_away = isinstance(error, sqlalchemy.exc.OperationalError) and not of_file and not is_full(error)
-    return is_away and not _REFUSES.search(str(driver))
+    if not isinstance(error, sqlalchemy.exc.OperationalError) or of_file or is_full(error):
+        return False
+    said = str(driver)
+    return bool(_FOR_NOW.search(said)) if "FATAL" in said else not _OF_ADDRESS.search(said)
 
 
 def driver_text(error: BaseException | None) -> str:

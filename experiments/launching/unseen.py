@@ -26,7 +26,7 @@ _UNKNOWN = {
     "tracking.notify": "https://unknown.invalid",
 }
 _ASKED = ("storage.study", "storage.checkpoints")  # a launch opens these
-_AWAY = {"study-server-unreached", "checkpoint-store-unreadable", "store-unreachable"}
+_AWAY = {"study-server-unreached", "checkpoint-store-unreadable", "store-unreachable", "object-unread"}
 _OF_EACH = {"HOME", "HOSTNAME", "PATH"}  # variables that every container has
 
 

@@ -10,11 +10,12 @@ from experiments.home import kept_in
 from experiments.planning import make
 from experiments.recovery import moved_home
 from lstm.messages.message import Message, Say, note
-from lstm.records.errors import refused
+from lstm.records.errors import BadInput
 from lstm.records.events import now_ms
 from lstm.records.looks import LOOKS, with_look
 from lstm.records.sweep import Sweep
 from lstm.records.trial import Trial
+from lstm.storage.objects import unreadable
 
 if TYPE_CHECKING:
     from lstm.checkpoint import Checkpoint
@@ -83,4 +84,4 @@ def _load(swept: Sweep, trial: Trial, say: Say) -> "Checkpoint | None":
     try:
         return ownership.load_trial(swept, trial, say)
     except OSError as error:
-        raise refused("checkpoint-store-unreadable", at=trial.checkpoint, why=error.strerror or str(error)) from None
+        raise BadInput(unreadable(trial.checkpoint, error)) from None

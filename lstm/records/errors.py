@@ -128,7 +128,10 @@ class Away(BadInput):
 
 # Faults of what may answer later. A user's address may as well be wrong, so they are bad input all the same; the job of
 # a launched sweep, whose address was checked, waits and tries again.
-MAY_PASS = ("store-unreachable", "object-unread", "study-server-unreached", "study-database-away", "study-disk-full")
+MAY_PASS = (
+    *("store-unreachable", "object-unread", "checkpoint-store-unreadable"),
+    *("study-server-unreached", "study-database-away", "study-disk-full"),
+)
 
 
 def may_pass(refusal: Refusal) -> bool:

@@ -37,7 +37,7 @@ _DENIED = re.compile(
 _AWAY = re.compile(
     r"NETWORK_CONNECTION|curlCode|CURL error|Could(?:n't| not) (?:resolve|connect)|timed? ?out|UNAVAILABLE"
 )
-
+_BUSY = re.compile(r"INTERNAL_FAILURE|SLOW_DOWN|THROTTLING|REQUEST_TIME|SERVICE_UNAVAILABLE|\b50[0234]\b")
 _NOISE = re.compile(
     r"^(?:\w+: )?When .*?: (?=AWS Error)|^\[Errno \d+\] |^google::cloud::Status\(|^.*?last message of | error_info=.*"
 )
@@ -174,20 +174,29 @@ def refusal(address: str, error: BaseException) -> BadInput:
 
 
 def trouble(address: str, text: str, *, at: object) -> Fault | None:
-    """Return the fault of a store that refuses or does not answer, by what pyarrow said; None for anything else."""
+    """Return the fault of a store that refuses, or takes nothing now, by what pyarrow said; None for anything else."""
     why = _why(text)
     told: dict[str, Any] = {"store": store_of(address), "why": why}
     if _DENIED.search(why):
         key = _KEYS.get(address.partition("://")[0], "the store's own variables")
         none = None if os.environ.get(key.partition(" ")[0]) else f"{key.partition(' ')[0]} is not set here"
         return fault("store-denies", at=at, **told, key=key, none=none)
-    return fault("store-unreachable", at=at, **told, variable=_variable(address)) if _AWAY.search(why) else None
+    if _AWAY.search(why):
+        return fault("store-unreachable", at=at, **told, variable=_variable(address))
+    return fault("object-unread", at=at, **told) if _BUSY.search(why) else None
 
 
 def unwritable(folder: str, text: str, *, at: object) -> Fault:
     """Return the fault of a folder or a store that takes no checkpoints, by what the file system said."""
     store = trouble(folder, text, at=at) if "://" in folder else None
     return store or fault("checkpoints-unwritable", at=at, folder=folder, why=text)
+
+
+def unreadable(address: str, error: OSError) -> Fault:
+    """Return the fault of checkpoints that can't be read."""
+    text = error.strerror or str(error)
+    store = trouble(address, text, at=address) if "://" in address else None
+    return store or fault("checkpoint-store-unreadable", at=address, why=text)
 
 
 def _why(text: str) -> str:

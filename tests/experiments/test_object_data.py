@@ -401,6 +401,9 @@ def test_a_store_that_takes_no_checkpoints_is_told_as_a_store(monkeypatch):
     away = objects.unwritable("s3://lab/x", text, at="host")
     assert (away.code, away.place, may_pass(BadInput(away))) == ("store-unreachable", "host", True)
     assert away.values["why"] == "AWS Error NETWORK_CONNECTION: curlCode: 7"
+    for said in ("AWS Error SLOW_DOWN during PutObject", "AWS Error UNKNOWN (HTTP status 503) during PutObject"):
+        busy = objects.unwritable("s3://lab/x", f"OSError: {said}", at="host")
+        assert (busy.code, may_pass(BadInput(busy))) == ("object-unread", True)
     for folder, said in (("/x", "OSError: No space left on device"), ("s3://lab/x", "OSError: NO_SUCH_BUCKET")):
         other = objects.unwritable(folder, said, at="host")
         assert (other.code, other.values, may_pass(BadInput(other))) == (

@@ -22,7 +22,7 @@ from cluster.launch.system import Phase, State
 from lstm.records.errors import BadInput, Fault, fault, refused, why_of
 from lstm.storage import files
 
-TOOL_S = 60.0  # for an answer of one of Slurm's tools
+TOOL_S = 90.0  # for an answer of one of Slurm's tools: without a configuration they try for 60 s
 _LONGEST = 40  # characters of a sweep's name in its job's name
 _UNCONFIGURED = (  # said by a tool that ends before it has looked for Slurm's controller
     "fatal: Could not establish a configuration source",

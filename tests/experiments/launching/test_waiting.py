@@ -1,9 +1,11 @@
 """What the job of a launched sweep does when a store or a database does not answer; everybody else is refused."""
 
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
+from cluster import opening
 from experiments.launching import waiting
 from lstm.records.errors import Away, BadInput, fault, refused
 
@@ -84,3 +86,22 @@ def test_what_does_not_answer_is_a_failure_of_a_job_and_bad_input_of_a_user(swee
 
 def test_a_silent_cluster_fails_whoever_asks():
     assert Away(fault("head-silent", seconds=30.0)).code == 1
+
+
+@pytest.mark.usefixtures("launched")
+def test_a_sweep_that_begins_again_waits_for_the_bucket_of_its_checkpoints(clock, monkeypatch, capsys):
+    """Its first question to the bucket is whose checkpoints are there."""
+    said = "When reading information: AWS Error NETWORK_CONNECTION: curlCode: 7, Could not connect to server"
+    tried = count(1)
+
+    def mark_of(_):
+        if next(tried) <= 2:
+            raise OSError(said)
+        return opening.ownership.Mark("1", "s")
+
+    monkeypatch.setattr(opening.ownership, "mark_of", mark_of)
+    order = SimpleNamespace(checkpoints="s3://lab/x", study_id="1", studies_before=())
+    begun = SimpleNamespace(trials=[])
+    waiting.patiently(lambda: opening.check_checkpoints(order, begun, None))
+    assert clock == [2.0, 4.0]
+    assert "s3://lab/x: Amazon S3 does not answer: AWS Error NETWORK_CONNECTION" in capsys.readouterr().err
