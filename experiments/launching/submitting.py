@@ -43,7 +43,7 @@ def looked_at(ready: Ready, profile: str | None) -> Ready:
     except BadInput as error:
         if has_profile(profile):
             raise
-        told = (note("launch-will-refuse", why=why_of(BadInput(each))) for each in error.faults)
+        told = (note("launch-will-refuse", why=why_of(BadInput(each)), mend=each.mend) for each in error.faults)
         return replace(ready, notes=(*ready.notes, *told))
     return ready
 

@@ -36,7 +36,7 @@ class Planned:
 
     plan: Plan
     notes: tuple[Note, ...] = ()
-    faults: tuple[Fault, ...] = ()  # for which `launch` refuses the sweep: variables that no pod would have
+    faults: tuple[Fault, ...] = ()  # for which `launch` refuses the sweep: variables that the profile does not give
     is_study_seen: bool = True
     unknown: Mapping[str, str] = field(default_factory=dict)  # by address that stands in: what the spec has there
 
@@ -79,7 +79,9 @@ def planned(
     if away:
         if not _is_away(plan, away):
             raise away
-        notes.append(note("launch-store-unreached", why=plan.spec.document.hide(why_of(away))))
+        kubernetes = "kubernetes" if isinstance(profile, KubernetesProfile) else None
+        why = plan.spec.document.hide(why_of(away))
+        notes.append(note("launch-store-unreached", why=why, kubernetes=kubernetes))
     return Planned(with_first(plan, None), tuple(notes), tuple(faults), is_study_seen=False, unknown=unknown)
 
 

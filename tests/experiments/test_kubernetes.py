@@ -199,7 +199,7 @@ def test_a_variable_that_no_pod_would_have_is_refused(cluster, sweep, folder, mo
     for words in (("launch",), ("plan",)):
         answer = sweep(*words, "tiny.yaml", *ON)
         assert answer.code == 2
-        assert f"tiny.yaml:{line}: storage.checkpoints: needs BUCKET, which no pod would have" in answer.err
+        assert f"tiny.yaml:{line}: storage.checkpoints: needs BUCKET, which the profile does not give" in answer.err
     assert cluster.objects == {}
     noted = sweep("plan", "tiny.yaml", "--on", "kubernetes")
     assert noted.code == 0, "without a profile it is a note"

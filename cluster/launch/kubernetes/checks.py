@@ -63,14 +63,18 @@ def _places(request: Request, profile: KubernetesProfile) -> Iterator[Fault]:
             continue
         if need in _WORDS and not manifest.is_held(path, profile):
             claims = [each.path for each in profile.claims] or None
-            is_study = need == "study"
-            told: dict[str, Any] = {"study": need if is_study else None, "other": None if is_study else need}
-            told["upload"] = need if need == "data" else None
-            yield fault("path-not-in-pod", at=path, what=_WORDS[need], claims=claims, **told)
+            yield _unseen(path, need, claims)
         if need in ("spec", "code") and PurePosixPath(path).is_relative_to(_ROOTS_OWN):
             yield fault("path-of-root", at=path)
     if not any(need == "spec" for need, _ in request.needs) and not manifest.is_held(request.home, profile):
-        yield fault("path-not-in-pod", at=request.home, what="home", claims=None, study=None, other="home", upload=None)
+        yield _unseen(request.home, "home", None)
+
+
+def _unseen(path: str, need: str, claims: list[str] | None) -> Fault:
+    """Return the fault for a path that the driver's pod does not have: with the mend for this kind of path."""
+    mends: dict[str, Any] = {each: each if each == need else None for each in _WORDS}
+    mends["other"] = None if need == "study" else need
+    return fault("path-not-in-pod", at=path, what=_WORDS.get(need, need), claims=claims, **mends)
 
 
 def _size(found: Sequence[Document]) -> Iterator[Fault]:

@@ -29,12 +29,16 @@ ENTRIES: dict[str, Entry] = {
         "the driver's pod does not see this path, which holds the {what}{claims:? (claims are mounted at *)}",
         "{study:?keep the study in PostgreSQL: storage.study takes postgresql://HOST/NAME. A volume that "
         "kubernetes.claims mounts would hold the file, but its locks can fail there}{other:?move it to a volume that "
-        "kubernetes.claims mounts at the same path as here}{upload:?; or let it travel by a bucket with --upload "
-        "s3://BUCKET/FOLDER}{other:?; or use an address: s3:// for data and checkpoints, that of a server for MLflow}",
-        {"what": "study", "claims": ["/shared"], "study": "study", "other": None, "upload": None},
+        "kubernetes.claims mounts at the same path as here}{data:?; or let it travel by a bucket with --upload "
+        "s3://BUCKET/FOLDER, or give its address there}{checkpoints:?; or give an address as s3://BUCKET/FOLDER in "
+        "storage.checkpoints}{records:?; or give the address of a server in tracking.uri}",
+        {
+            **{"what": "study", "claims": ["/shared"], "study": "study"},
+            **{"other": None, "data": None, "checkpoints": None, "records": None},
+        },
     ),
     "launch-variable-lacking": Entry(
-        "needs {name}, which no pod would have",
+        "needs {name}, which the profile does not give",
         "name the Secret that has it in `driver_secrets` or `secrets` of the profile; if it is no secret, give it in "
         "`environment` of the profile, or give a default: ${{{name}:-default}}",
         {"name": "STUDY_URL"},

@@ -23,6 +23,11 @@ ENTRIES: dict[str, Entry] = {
             "way": "and export NAME where you launch: the job gets that environment",
         },
     ),
+    "launch-secret-in-code": Entry(
+        "holds a password. It would be in {place}, which more people can read",
+        'read it there with os.environ["NAME"], and keep NAME in a Secret that `secrets` of the profile names',
+        {"place": "a ConfigMap"},
+    ),
     "launch-secret-in-profile": Entry(
         "holds a {name:?secret, by the name *}{address:?*}, which would be in what is submitted, and which more people "
         "can read",
@@ -168,12 +173,15 @@ NOTES: dict[str, Entry] = {
     ),
     "launch-will-refuse": Entry(
         "`sweep launch` will refuse this as it is: {why}",
-        "write a profile first (~/.config/lstm-sweeps/clusters.yaml), or give the options",
-        {"why": "kubernetes.image: is missing: the pods need an image with lstm-sweeps"},
+        "{mend}",
+        {
+            "why": "kubernetes.image: is missing: the pods need an image with lstm-sweeps",
+            "mend": "write it into the profile (~/.config/lstm-sweeps/clusters.yaml), or give the option",
+        },
     ),
     "launch-nodes-idle": Entry(
-        "no more than {trials} can ever run at once, so {idle:,} of {nodes:,} nodes have none{held:?, and are held all "
-        "the same}",
+        "no more than {trials} can ever run at once, so {idle:,} of {nodes:,} nodes run no trial{held:?, and are held "
+        "all the same}",
         "ask for {busy:,}, with --nodes or in the profile; resources.max_concurrent is a bound, too",
         {"trials": "4 trials", "idle": 99, "nodes": 100, "busy": 1, "held": "held"},
     ),
@@ -199,8 +207,12 @@ NOTES: dict[str, Entry] = {
     ),
     "launch-store-unreached": Entry(
         "not checked, as this machine does not reach it: {why}. The driver checks it there before anything is trained",
-        "launch from where it can be reached, as through `kubectl port-forward`, to have it checked before",
-        {"why": "storage.study: the database's server can't be reached: could not translate host name \"db.ml.svc\""},
+        "launch from where it can be reached{kubernetes:?, as through `kubectl port-forward`,} to have it checked "
+        "before",
+        {
+            "kubernetes": "kubernetes",
+            "why": "storage.study: the database's server can't be reached: could not translate host name \"db.ml.svc\"",
+        },
     ),
     "launch-folders-not-checked": Entry(
         "the spec, its data and the home must be seen by all nodes under the same paths, which is not checked",

@@ -2,6 +2,8 @@ import pytest
 
 from cluster.launch import written
 
+PRINT = """python -c "print(open('t').read())\""""
+
 
 @pytest.mark.parametrize(
     ("text", "has"),
@@ -53,6 +55,9 @@ def test_what_the_environment_fills_in_is_right(override):
         *(("PASSWORD_FILE", "/run/pw", False), ("RAY_AUTH_TOKEN_PATH", "t", False), ("RAY_AUTH_MODE", "token", False)),
         *(("GOOGLE_APPLICATION_CREDENTIALS", "/var/key.json", False), ("USE_TOKEN", "true", False)),
         *(("AWS_SHARED_CREDENTIALS_FILE", "x", False), ("DB_PASSWORD", "", False), ("MAX_TOKENS", "12", False)),
+        *(("PAD_TOKEN", "<pad>", False), ("SECRET_VERSION", "3", False), ("MAX_TOKEN", "512", False)),
+        *(("GOOGLE_APPLICATION_CREDENTIALS", f"{each}/key.json", False) for each in ("~", ".", "..", "")),
+        *(("API_KEYS", "x", True), ("PASSWORDS", "x", True), ("TOKENS", "x", True), ("DB_PASSWORD", "123456", True)),
     ],
 )
 def test_a_secret_is_known_by_its_name(name, value, is_secret):
@@ -70,6 +75,11 @@ def test_a_secret_is_known_by_its_name(name, value, is_secret):
         *(("export T_TOKEN=${T_TOKEN:-abc}", "T_TOKEN"), ("export A=$(PGPASSWORD=x psql)", "PGPASSWORD")),
         *(("export API_TOKEN=$API_TOKEN", ""), ('export API_TOKEN="${API_TOKEN}"', ""), ("export PGPASSWORD", "")),
         *(('export PGPASSWORD="$(cat "$(dirname $A)/pw")"', ""), ("PGPASSWORD=`cat ~/pw`", "")),
+        *(("# export HF_TOKEN=...", ""), ("A=1 # HF_TOKEN=x", ""), ("HF_TOKEN='a #b'", "HF_TOKEN")),
+        *(("export X_TOKEN=$(jq -r '.a | (.b)' f)", ""), ("X_TOKEN=$( (cat a) )", ""), ("X_TOKEN=`a`b", "")),
+        *((f'A_TOKEN="$({PRINT})"', ""), (f'A_TOKEN="$({PRINT})" B_TOKEN=x', "B_TOKEN"), ("A_TOKEN=$(cat", "")),
+        *(("--comment=password=hunter2", "password"), ("--export=ALL,HF_TOKEN=x", "HF_TOKEN")),
+        *(("export GOOGLE_APPLICATION_CREDENTIALS=~/key.json", ""), ("export MAX_TOKEN=512", "")),
         *(("module load cuda/12", ""), ("export TOKEN_FILE=~/t", ""), ("dd if=/dev/zero of=x", "")),
     ],
 )
@@ -78,9 +88,25 @@ def test_a_line_of_shell_that_gives_a_secret_is_seen(line, name):
 
 
 def test_a_password_in_a_comment_of_a_file_that_is_sent_is_told_with_its_line():
-    text = "# before: storage: {study: 'postgresql://u:TOPSECRET@h/db'}\nname: a\n# ${A}://u:p\n"
+    text = "# before: storage: {study: 'postgresql://u:hunter2@h/db'}\nname: a\n# ${A}://u:p\n"
     [fault] = written.in_text("kubernetes", text, "a.yaml")
     assert fault.place == "a.yaml:1"
     assert "keep it in a Secret" in str(fault)
-    assert "TOPSECRET" not in str(fault)
+    assert "hunter2" not in str(fault)
     assert [*written.in_text("kubernetes", text, "a.yaml", {"a.yaml:1"})] == [], "it was told already"
+
+
+@pytest.mark.parametrize(
+    ("line", "has"),
+    [
+        *(('f"postgresql://{user}:{password}@{host}/db"', False), ('"postgresql://{}:{}@{}".format(u, p, h)', False)),
+        *(('"postgresql://%s:%s@%s" % (u, p, h)', False), ("# as postgresql://USER:PASSWORD@HOST/db", False)),
+        *(("# postgresql://u:$PW@h", False), ("# postgresql://u:${PW}@h", False), ("# http://u:<pw>@h", False)),
+        *(("# http://u:...@h", False), ("# http://u:***@h/a", False), ("'http://h/?password=%(pw)s'", False)),
+        *(('f"postgresql://{user!r}:{password:s}@{host}"', False), ('f"postgresql://{user}:hunter2@{host}"', True)),
+        *(("# {study: 'postgresql://u:Hunter@h'}", True), ('URL = "postgresql://ann:TOP5ECRET@h"', True)),
+    ],
+)
+def test_what_a_program_or_a_reader_fills_in_is_no_password(line, has):
+    found = [*written.in_text("kubernetes", line, "mean.py")]
+    assert [(each.code, each.place) for each in found] == [("launch-secret-in-code", "mean.py:1")] * has

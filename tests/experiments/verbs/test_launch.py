@@ -186,15 +186,19 @@ def test_a_password_in_a_comment_or_in_own_code_is_in_no_configmap(folder, slurm
     profile = folder / "profile.yaml"
     profile.write_text(f"kubernetes: {{image: a, memory: 4G, claims: [{{name: a, path: {folder}}}]}}\n")
     cell = MEAN.read_text()
-    (folder / "cells.py").write_text(cell + "# was: postgresql://u:TOPSECRET@h/d\n")
-    spec = (folder / "tiny.yaml").read_text() + "# before: storage: {study: 'postgresql://u:TOPSECRET@h/d'}\n"
+    (folder / "cells.py").write_text(
+        cell + "# was: postgresql://u:hunter2@h/d\n# as postgresql://USER:PASSWORD@HOST/db\n"
+    )
+    spec = (folder / "tiny.yaml").read_text() + "# before: storage: {study: 'postgresql://u:hunter2@h/d'}\n"
     (folder / "tiny.yaml").write_text(spec)
     words = ("--set", "model.cell=cells.py:Mean", "--on", "kubernetes", "--profile", profile, "--dry-run")
     answer = sweep("launch", "tiny.yaml", *words)
     assert answer.code == 2
     assert f"tiny.yaml:{len(spec.splitlines())}: holds a password" in answer.err
     assert f"{folder}/cells.py:{len(cell.splitlines()) + 1}: holds a password" in answer.err
-    assert "TOPSECRET" not in answer.out + answer.err
+    assert 'read it there with os.environ["NAME"], and keep NAME in a Secret' in answer.err
+    assert answer.err.count("holds a password") == 2, "an example's address has none"
+    assert "hunter2" not in answer.out + answer.err
 
 
 @pytest.mark.parametrize("content", [b"# -*- coding: latin-1 -*-\nWORD = '\xe9'\n", b"WORD = 1\r\n"])
@@ -368,7 +372,7 @@ def test_the_plan_says_what_a_sweep_is_on_a_system(folder, slurm, sweep):
     answer = sweep("plan", "tiny.yaml", *ON, "--nodes", "3", "--cpus", "2")
     assert answer.code == 0, answer.err
     assert "3 nodes of slurm, each with 2 CPUs, 0 GPUs" in answer.out
-    assert "have none" not in answer.out
+    assert "run no trial" not in answer.out
     assert "5 trials, at most 2 a node" in answer.out, "the base is one of them"
     assert not (folder / "runs").exists()
     answer = sweep("plan", "tiny.yaml", "--nodes", "3")
@@ -412,6 +416,8 @@ def test_a_plan_without_a_profile_says_what_a_launch_needs(folder, slurm, quick,
         f"{folder}/tiny.csv: the driver's pod",
     ):
         assert f"`sweep launch` will refuse this as it is: {said}" in answer.out
+    assert "or let it travel by a bucket with --upload s3://BUCKET/FOLDER" in answer.out, "the fault's own mend"
+    assert ("write a profile first" in answer.out, "a server" in answer.out) == (False, False)
     (slurm / "lstm-sweeps").mkdir()
     (slurm / "lstm-sweeps" / "clusters.yaml").write_text("kubernetes: {nodes: 1}\n")
     answer = sweep("plan", "tiny.yaml", "--on", "kubernetes")
@@ -426,6 +432,7 @@ def test_a_file_of_mlflow_that_no_node_sees_is_refused(folder, slurm, quick, pla
         answer = sweep(*words, "--set", "tracking.uri=sqlite:////tmp/mlflow.db")
         assert (answer.code, "/tmp/mlflow.db" in answer.err) == (2, True), answer.err
         assert {"slurm": "tracking.uri", "kubernetes": "records of MLflow"}[system] in answer.err
+        assert ("tracking.uri" in answer.err, "--upload" in answer.err) == (True, False), "the mend for this path"
         assert sweep(*words, "--set", f"tracking.uri=sqlite:///{folder}/mlflow.db").code == 0
         assert sweep(*words, "--set", "tracking.uri=http://127.0.0.1:1").code == 0
 
@@ -494,7 +501,7 @@ def test_nodes_that_no_trial_will_use_are_told_with_the_number_to_ask_for(folder
     (slurm / "lstm-sweeps" / "clusters.yaml").write_text(profile)
     on = ("--nodes", "100", "--cpus", "4", *(ON if queue is None else ("--on", "kubernetes", *queue)))
     answer = sweep("launch", "tiny.yaml", *on, "--dry-run")
-    said = "no more than 5 trials can ever run at once, so 98 of 100 nodes have none"
+    said = "no more than 5 trials can ever run at once, so 98 of 100 nodes run no trial"
     assert (answer.code, said in answer.err, "held all the same" in answer.err) == (0, True, held), answer.err
     assert "ask for 2, with --nodes" in answer.err
     told = json.loads(sweep("launch", "tiny.yaml", *on, "--dry-run", "--json").out)
@@ -506,3 +513,11 @@ def test_nodes_that_no_trial_will_use_are_told_with_the_number_to_ask_for(folder
 
 def test_a_finished_sweep_remembers_nothing_of_a_launch(copied, sweep):
     assert json.loads(sweep("status", "tiny", "--json").out)["launched"] is None
+
+
+@pytest.mark.parametrize("system", ["slurm", "kubernetes"])
+def test_only_kubernetes_has_a_port_to_forward_for_a_study_that_is_not_reached(folder, slurm, quick, sweep, system):
+    words = ("--on", system, *profile_of(folder), "--set", "storage.study=postgresql://u@127.0.0.1:1/d", "--dry-run")
+    answer = sweep("launch", "tiny.yaml", *words)
+    assert (answer.code, "not checked, as this machine does not reach it" in answer.err) == (0, True), answer.err
+    assert ("kubectl port-forward" in answer.err) is (system == "kubernetes")
