@@ -67,8 +67,13 @@ def is_secret(name: str, value: str) -> bool:
 def secret_in(line: str) -> str:
     """Return the name of the first variable, or option, to which a line of shell gives a secret; "" if there is none.
 
-    What the shell fills in, as $NAME or $(cat FILE), is none, and a comment gives nothing.
+    What the shell fills in, as $NAME or $(cat FILE), is none, nor is an example's value in a comment.
     """
+    for each in _COMMENT.finditer(line):
+        for name, quoted in [] if each[1] else _ASSIGNMENT.findall(each[0]):
+            value = re.sub(r"\$\{[^}]*\}|\$\w+|\$\(.*\)", _FILLED, quoted).strip("\"'" + _FILLED)
+            if not _EXAMPLE.fullmatch(value) and is_secret(name, value):
+                return str(name)
     line = _COMMENT.sub(lambda each: each[1] or "", line)
     texts = [re.sub(r"\$\{\w+:?[-=]([^}]*)\}", r"\1", line)]  # a default is written out
     for text in texts:

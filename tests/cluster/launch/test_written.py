@@ -75,7 +75,12 @@ def test_a_secret_is_known_by_its_name(name, value, is_secret):
         *(("export T_TOKEN=${T_TOKEN:-abc}", "T_TOKEN"), ("export A=$(PGPASSWORD=x psql)", "PGPASSWORD")),
         *(("export API_TOKEN=$API_TOKEN", ""), ('export API_TOKEN="${API_TOKEN}"', ""), ("export PGPASSWORD", "")),
         *(('export PGPASSWORD="$(cat "$(dirname $A)/pw")"', ""), ("PGPASSWORD=`cat ~/pw`", "")),
-        *(("# export HF_TOKEN=...", ""), ("A=1 # HF_TOKEN=x", ""), ("HF_TOKEN='a #b'", "HF_TOKEN")),
+        *(
+            ("# export HF_TOKEN=...", ""),
+            ("A=1 # HF_TOKEN=x", "HF_TOKEN"),
+            ("# A_TOKEN=$(cat f)", ""),
+            ("HF_TOKEN='a #b'", "HF_TOKEN"),
+        ),
         *(("export X_TOKEN=$(jq -r '.a | (.b)' f)", ""), ("X_TOKEN=$( (cat a) )", ""), ("X_TOKEN=`a`b", "")),
         *((f'A_TOKEN="$({PRINT})"', ""), (f'A_TOKEN="$({PRINT})" B_TOKEN=x', "B_TOKEN"), ("A_TOKEN=$(cat", "")),
         *(("--comment=password=hunter2", "password"), ("--export=ALL,HF_TOKEN=x", "HF_TOKEN")),
