@@ -71,7 +71,7 @@ def secret_in(line: str) -> str:
     """
     for each in _COMMENT.finditer(line):
         for name, quoted in [] if each[1] else _ASSIGNMENT.findall(each[0]):
-            value = re.sub(r"\$\{[^}]*\}|\$\w+|\$\(.*\)", _FILLED, quoted).strip("\"'" + _FILLED)
+            value = re.sub(r"\$\{[^}]*\}|\$\w+|\$$|`.*", _FILLED, quoted).strip("\"'" + _FILLED)
             if not _EXAMPLE.fullmatch(value) and is_secret(name, value):
                 return str(name)
     line = _COMMENT.sub(lambda each: each[1] or "", line)
