@@ -70,6 +70,12 @@ def stop(job: Launched) -> None:
     system(job.system).stop(job)
 
 
+def is_kept(name: str, home: Home, job: Launched) -> bool:
+    """Return whether this home keeps a job of a sweep, or the intent of one. Else only the study names the job."""
+    folder = home.sweep(name)
+    return any(each is not None and each.text == job.text for each in (record.intended(folder), record.read(folder)))
+
+
 def forget(name: str, home: Home, job: Launched) -> bool:
     """Forget a job of a sweep; return whether it was known from this home."""
     return record.drop(home.sweep(name), job)

@@ -65,9 +65,14 @@ def _stop_job(name: str, home: Home, job: "Launched", *, forget: bool, as_json: 
         if state.is_known:
             raise
         why, told = why_of(error), {"system": job.system, "job": job.job, "sweep": name, "flag": home.flag}
-        if not (forget and following.forget(name, home, job)):
-            raise refused("launch-out-of-reach", at=name, why=why, **told) from None
+        is_kept = following.is_kept(name, home, job)
+        if not forget:
+            code = "launch-out-of-reach" if is_kept else "launch-of-study-out-of-reach"
+            raise refused(code, at=name, why=why, **told) from None
         text = f"forgot the {job.system} job {job.job}, which may still run: {why}"
+        if not (is_kept and following.forget(name, home, job)):
+            text = f"nothing is kept here of the {job.system} job {job.job}, which only the study names; "
+            text += f"`sweep launch` goes on without it. It may still run: {why}"
         return _say(name, text, 0, is_stopped=False, as_json=as_json)
     return _say(name, f"{job.system} was asked to end the job {job.job}", 0, as_json=as_json)
 

@@ -51,7 +51,7 @@ class Kubernetes:
         """
         kubectl = _kubectl(intent)
         try:
-            _make_room(kubectl, request.name, intent)
+            _make_room(kubectl, request, intent)
         except BadInput as error:
             raise Unsent(*error.faults) from None
         kubectl.create(text)
@@ -154,7 +154,7 @@ def _refuse_another(launched: Launched) -> None:
         raise refused("kubernetes-log-gone", at=launched.sweep, home=_note(rayjob, manifest.HOME), **told)
 
 
-def _make_room(kubectl: Kubectl, sweep: str, intent: Launched) -> None:
+def _make_room(kubectl: Kubectl, request: Request, intent: Launched) -> None:
     """Delete what an ended launch of this home has left of its RayJob and its ConfigMap.
 
     Raises:
@@ -163,20 +163,32 @@ def _make_room(kubectl: Kubectl, sweep: str, intent: Launched) -> None:
     name, files = _rayjob(intent.job), f"configmap/{manifest.files_name(intent.job)}"
     there = kubectl.present(name, files)
     if rayjob := there.get(name):
-        place = {each: intent.where.get(each) for each in ("context", "namespace")}
-        told = {"name": intent.job, "word": states.state(rayjob).word, **place}
-        if (owner := _note(rayjob, manifest.SWEEP)) != sweep:
-            raise refused("kubernetes-name-taken", name=intent.job, owner=owner)
-        if rayjob["metadata"].get("uid") != intent.where.get("ours"):
-            raise refused("kubernetes-of-another-home", home=_note(rayjob, manifest.HOME), **told)
-        if states.state(rayjob).lives:
-            raise refused("kubernetes-lives", name=intent.job, word=told["word"])
+        _refuse_rayjob(rayjob, request, intent)
     if kept := there.get(files):
         owner, labels = _note(kept, manifest.SWEEP), kept["metadata"].get("labels") or {}
-        if (labels.get(manifest.LABEL), owner) != (intent.job, sweep):
+        is_ours = owner in (request.name, None)  # an earlier version wrote no annotation
+        if labels.get(manifest.LABEL) != intent.job or not is_ours:
             raise refused("kubernetes-files-taken", name=manifest.files_name(intent.job), owner=owner)
     if there:
         kubectl.delete(*there)
+
+
+def _refuse_rayjob(rayjob: Mapping[str, Any], request: Request, intent: Launched) -> None:
+    """Refuse if a RayJob lives, or is not this home's.
+
+    It is by its uid, or, as of one that was created by hand or was forgotten, by the home that it has itself.
+    """
+    place = {each: intent.where.get(each) for each in ("namespace", "context")}
+    told = {"name": intent.job, "word": states.state(rayjob).word, **place}
+    if (owner := _note(rayjob, manifest.SWEEP)) != request.name:
+        raise refused("kubernetes-name-taken", name=intent.job, owner=owner)
+    is_known, home = rayjob["metadata"].get("uid") == intent.where.get("ours"), _note(rayjob, manifest.HOME)
+    if not is_known and home != manifest.home_of(request):
+        raise refused("kubernetes-of-another-home", home=home, **told)
+    if states.state(rayjob).lives:
+        words = ["kubectl delete rayjob", intent.job, *(f"--{key}={value}" for key, value in place.items() if value)]
+        command = None if is_known else " ".join(words)
+        raise refused("kubernetes-lives", name=intent.job, word=told["word"], command=command)
 
 
 def _kubectl(launched: Launched) -> Kubectl:

@@ -66,6 +66,11 @@ def files_name(job: str) -> str:
     return f"{job}-files"
 
 
+def home_of(request: Request) -> str:
+    """Return the home from which a sweep is launched, as its objects have it."""
+    return f"{socket.gethostname()}:{request.home}"
+
+
 def _values(request: Request) -> dict[str, Any]:
     profile, name, size = _profile(request), job_name(request.name), request.size
     labels = {LABEL: name}
@@ -80,7 +85,7 @@ def _values(request: Request) -> dict[str, Any]:
         "files_name": files_name(name),
         **_travelling(_files(request)),
         "labels": labels,
-        "annotations": {SWEEP: request.name, HOME: f"{socket.gethostname()}:{request.home}"},
+        "annotations": {SWEEP: request.name, HOME: home_of(request)},
         "queue_labels": labels | queued,
         "queue": profile.queue,
         "retries": profile.retries,

@@ -115,8 +115,9 @@ ENTRIES: dict[str, Entry] = {
     ),
     "kubernetes-lives": Entry(
         "the RayJob {name} of this sweep has not ended: {word}",
-        "look with `sweep status`, or end it with `sweep stop`",
-        {"name": "co2", "word": "Running RUNNING"},
+        "look with `sweep status`, or end it with `sweep stop`{command:?; if these do not know it, as one that was "
+        "created by hand or forgotten, let it end, or delete it: `*`}",
+        {"name": "co2", "word": "Running RUNNING", "command": "kubectl delete rayjob co2 --namespace=ml"},
     ),
     "kubernetes-of-another-home": Entry(
         "a RayJob {name} is there ({word}), of a sweep of the same name that was not launched from this home{home:?, "

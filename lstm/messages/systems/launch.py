@@ -112,6 +112,12 @@ ENTRIES: dict[str, Entry] = {
         f"end the job from where {{system}} answers. If it never will again, {_FORGET}",
         {"system": "slurm", "job": "1234", "why": "scancel is not on this machine", "sweep": "co2", "flag": ""},
     ),
+    "launch-of-study-out-of-reach": Entry(
+        "whether the {system} job {job}, which the sweep's study names, still runs can't be known here: {why}",
+        "end the job from where {system} answers. Nothing of it is kept here, so `sweep launch` goes on without it; if "
+        "it runs all the same, one driver at a time has the sweep, and the other ends with exit code 3",
+        {"system": "slurm", "job": "1234", "why": "scancel is not on this machine", "sweep": "co2", "flag": ""},
+    ),
     "launch-not-shared": Entry(
         "{path} is not below a folder that all nodes see: {shared}",
         "{file:?move it there}{home:?name a folder there with --home}{field:?name a place there in *}"

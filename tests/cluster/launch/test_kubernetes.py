@@ -9,7 +9,7 @@ import launches
 import pytest
 
 from cluster.launch import record
-from cluster.launch.kubernetes import SYSTEM
+from cluster.launch.kubernetes import SYSTEM, manifest
 from cluster.launch.kubernetes.entrypoint import END
 from cluster.launch.kubernetes.kubectl import Kubectl
 from cluster.launch.record import Launched
@@ -142,6 +142,31 @@ def test_a_rayjob_of_another_home_is_left_with_its_log(cluster, submit, tmp_path
         assert f"was not launched from this home, but from {socket.gethostname()}:{tmp_path}/a; give the" in str(fault)
         assert "`kubectl delete rayjob co2 --namespace=ml --context=lab`" in str(fault)
     assert cluster.requests == []
+
+
+def test_objects_of_a_version_that_wrote_fewer_annotations_are_replaced(cluster, submit):
+    first = submit()
+    del cluster.objects["ml", "configmaps", "co2-files"]["metadata"]["annotations"]
+    del cluster.job("co2")["metadata"]["annotations"][manifest.HOME]
+    cluster.play("co2", jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
+    again = submit()
+    assert again.where["uid"] == cluster.job("co2")["metadata"]["uid"] != first.where["uid"]
+    del cluster.objects["ml", "rayjobs", "co2"]
+    del cluster.objects["ml", "configmaps", "co2-files"]["metadata"]["annotations"]
+    assert submit().where["uid"] == cluster.job("co2")["metadata"]["uid"]
+
+
+def test_a_rayjob_of_this_home_that_it_keeps_nothing_of_is_replaced_once_it_has_ended(cluster, submit, tmp_path):
+    first = submit()
+    (tmp_path / "a/co2" / record.FILE).unlink()
+    cluster.play("co2", jobDeploymentStatus="Running", jobStatus="RUNNING")
+    cluster.requests.clear()
+    fault = refused(submit)
+    assert fault.code == "kubernetes-lives"
+    assert "`kubectl delete rayjob co2 --namespace=ml --context=lab`" in str(fault)
+    assert cluster.requests == []
+    cluster.play("co2", jobDeploymentStatus="Complete", jobStatus="SUCCEEDED")
+    assert submit().where["uid"] == cluster.job("co2")["metadata"]["uid"] != first.where["uid"]
 
 
 def test_of_two_homes_each_follows_and_ends_its_own_rayjob(cluster, submit, tmp_path):

@@ -320,9 +320,20 @@ def test_tools_without_a_configuration_of_slurm_have_submitted_nothing(folder, s
     assert not (folder / "runs").exists()
 
 
-@pytest.mark.skipif(not shutil.which("sbatch") or Path("/etc/slurm/slurm.conf").exists(), reason="no bare sbatch here")
-def test_the_real_sbatch_without_a_configuration_has_submitted_nothing(folder, quick, sweep, monkeypatch):
+@pytest.fixture
+def bare(tmp_path_factory, monkeypatch):
+    """The real tools of Slurm, which know no configuration: where they know one, a job would be submitted."""
     monkeypatch.delenv("SLURM_CONF", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("settings")))
+    if not (shutil.which("sbatch") and shutil.which("scontrol")):
+        pytest.skip("needs sbatch and scontrol")
+    done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, check=False)
+    if not done.returncode or "fatal: Could not establish a configuration source" not in done.stderr:
+        pytest.skip("Slurm is configured here: this would submit a job")
+
+
+@pytest.mark.usefixtures("bare")
+def test_the_real_sbatch_without_a_configuration_has_submitted_nothing(folder, quick, sweep):
     answer = sweep("launch", "tiny.yaml", *ON)
     assert (answer.code, "sbatch has no configuration of Slurm" in answer.err) == (2, True), answer.err
     assert not (folder / "runs").exists()

@@ -1,6 +1,7 @@
 import json
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,9 @@ from cluster.launch import record
 from cluster.launch.record import Launched
 from cluster.launch.system import State
 from cluster.study.lease import Lease
+from experiments.home import Home
+from experiments.launching import submitting
+from lstm.records.sweep import LAUNCHED
 
 
 @contextmanager
@@ -64,3 +68,21 @@ def test_a_job_that_its_system_starts_again_meanwhile_is_ended(copied, sweep, mo
     assert (answer.code, answer.out.startswith(f"tiny: {said}")) == (0, True), answer.out
     assert ended == (["7"] if is_ended else [])
     assert list(told) == []
+
+
+def test_a_job_that_only_the_study_names_is_not_forgotten_in_a_circle(copied, sweep, monkeypatch):
+    known = {"system": "slurm", "job": "7"}
+    monkeypatch.setattr("experiments.verbs.stop.lookup.read", lambda found: SimpleNamespace(facts={LAUNCHED: known}))
+    monkeypatch.setenv("PATH", "/nowhere")
+    answer = sweep("stop", "tiny")
+    assert (answer.code, "--forget" in answer.err, "Nothing of it is kept here" in answer.err) == (2, False, True)
+    answer = sweep("stop", "tiny", "--forget")
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("tiny: nothing is kept here of the slurm job 7, which only the study names")
+    submitting._refuse_second("tiny", Home.at(str(copied.home)), copied.url)  # no launch is refused for it
+
+    record.write(copied.home / "tiny", Launched("slurm", "7", "tiny"))
+    assert "`sweep stop tiny --forget` forgets" in sweep("stop", "tiny").err
+    assert sweep("stop", "tiny", "--forget").out.startswith("tiny: forgot the slurm job 7")
+    assert "nothing is kept here" in sweep("stop", "tiny", "--forget").out
+    submitting._refuse_second("tiny", Home.at(str(copied.home)), copied.url)
