@@ -16,7 +16,7 @@ from experiments.spec.mapping import literal
 from experiments.spec.yaml_parser import value_at
 from experiments.trials.earlier import with_first
 from lstm.messages.message import Note, note
-from lstm.records.errors import BadInput, Fault, fault, why_of
+from lstm.records.errors import BadInput, Fault, fault, may_pass, why_of
 
 # By field: an address of the right form, in place of one that is not known here. No host has such a name (RFC 2606).
 _UNKNOWN = {
@@ -26,7 +26,6 @@ _UNKNOWN = {
     "tracking.notify": "https://unknown.invalid",
 }
 _ASKED = ("storage.study", "storage.checkpoints")  # a launch opens these
-_AWAY = {"study-server-unreached", "checkpoint-store-unreadable", "store-unreachable", "object-unread"}
 _OF_EACH = {"HOME", "HOSTNAME", "PATH"}  # variables that every container has
 
 
@@ -72,7 +71,7 @@ def planned(
             plan = running.prepare(named, home, None, given, code=code).plan
             return Planned(plan, tuple(notes), tuple(faults), unknown=unknown)
         except BadInput as error:
-            if not {each.code for each in error.faults} <= _AWAY:
+            if not may_pass(error):
                 raise
             away = error
     plan = make(lookup.spec(named, home, given, execute=True, code=code), home)

@@ -142,9 +142,8 @@ class Slurm:
 
     def logs(self, launched: Launched) -> Iterator[str]:
         """Yield the lines of the job's log; see `System`."""
-        if not (
-            path := launched.where.get("log")
-        ):  # of a launch that was cut off, and whose job could not be asked for
+        path = launched.where.get("log")
+        if not path:  # of a launch that was cut off, and whose job could not be asked for
             place = launched.where.get("folder", launched.sweep)
             raise refused("no-log-of-a-cut-off-launch", at=place, job=launched.job)
         try:
