@@ -70,10 +70,9 @@ def secret_in(line: str) -> str:
     What the shell fills in, as $NAME or $(cat FILE), is none, nor is an example's value in a comment.
     """
     for each in _COMMENT.finditer(line):
-        for name, quoted in [] if each[1] else _ASSIGNMENT.findall(each[0]):
-            value = re.sub(r"\$\{[^}]*\}|\$\w+|\$$|`.*", _FILLED, quoted).strip("\"'" + _FILLED)
-            if not _EXAMPLE.fullmatch(value) and is_secret(name, value):
-                return str(name)
+        comment = "" if each[1] else re.sub(r"\$\(|`", _OUTPUT, re.sub(r"\$\{[^}]*\}|\$\w+", _FILLED, each[0]))
+        if name := _assigned(comment, is_told=True):
+            return name
     line = _COMMENT.sub(lambda each: each[1] or "", line)
     texts = [re.sub(r"\$\{\w+:?[-=]([^}]*)\}", r"\1", line)]  # a default is written out
     for text in texts:
@@ -135,13 +134,17 @@ def _fault(system: str, at: str, what: str, path: str = "", *, is_typed: bool) -
     return fault("launch-secret-written", path, at=at, quotes="quotes" if is_typed else None, **told)
 
 
-def _assigned(text: str) -> str:
-    """Return the first name to which a text gives a secret, also within a value, as in --export=ALL,TOKEN=x."""
+def _assigned(text: str, *, is_told: bool = False) -> str:
+    """Return the first name to which a text gives a secret, also within a value, as in --export=ALL,TOKEN=x.
+
+    `is_told` says that it is a comment, where an example's value is none.
+    """
     for name, quoted in _ASSIGNMENT.findall(text):
         value = quoted.strip("\"'")
-        if not value.startswith(_OUTPUT) and is_secret(name, value.strip(_FILLED)):
+        is_given = not value.startswith(_OUTPUT) and not (is_told and _EXAMPLE.fullmatch(value))
+        if is_given and is_secret(name, value.strip(_FILLED)):
             return str(name)
-        if within := _assigned(value):
+        if within := _assigned(value, is_told=is_told):
             return within
     return ""
 
